@@ -1,0 +1,3 @@
+"""berth provisions stateful workloads on Kubernetes from profiles."""
+
+__version__ = "0.1.0"

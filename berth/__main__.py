@@ -1,0 +1,5 @@
+"""``python -m berth`` is ``berth``."""
+
+from berth.cli.program import main
+
+main()

@@ -1,0 +1,261 @@
+"""`up`: from manifests to pods that are ready.
+
+The phases: plan (all checks, no writes) -> namespace -> lock -> record -> apply and wait, phase by phase -> removals
+-> record. A run that was stopped anywhere is taken up by running it again.
+"""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from berth import __version__
+from berth.actions.plan import Planned, plan_release
+from berth.actions.survey import Survey
+from berth.cluster.kube import Kube
+from berth.cluster.lock import Lock
+from berth.cluster.release import Entry, ReleaseRecord, Revision, live_digest, load, save
+from berth.cluster.runner import Runner
+from berth.cluster.waiting import Patience, Waiting
+from berth.core.diff import manifest_hash
+from berth.core.errors import BerthError, ConflictError, InterruptedRunError
+from berth.core.events import Event, Notice, PhaseStarted, ReleaseDone, ReleaseStarted, StepDone
+from berth.core.objects import MANAGED_BY_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id
+from berth.core.plan import Action, Plan, Step
+from berth.core.readiness import judge
+from berth.core.render import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How `up` goes about it."""
+
+    patience: Patience = field(default_factory=Patience)
+    force_conflicts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time, passed in: seconds that never jump, and the wall clock."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def up(kube: Kube, release: Release, options: Options, clock: Clock) -> Iterator[Event]:
+    """Bring one release to what its manifests say, yielding what happens.
+
+    Raises:
+        BerthError: before anything was written (see `plan_release`), or when the cluster does not get there.
+    """
+    started = clock.monotonic()
+    yield ReleaseStarted(release.name, release.namespace, release.profile.name, release.environment)
+    planned = plan_release(kube, release, force=options.force_conflicts)
+    yield from (Notice(warning, "warning") for warning in planned.warnings)
+    run = _Run(kube, planned, options, clock)
+    try:
+        yield from run.unchanged() if planned.settled else run.write()
+    except (BerthError, KeyboardInterrupt) as error:
+        yield run.done(clock.monotonic() - started, error)
+        if isinstance(error, KeyboardInterrupt):
+            raise InterruptedRunError(
+                f"interrupted; {run.stands()}", hint="run the same command again: it goes on from there"
+            ) from None
+        raise
+    yield run.done(clock.monotonic() - started, None)
+
+
+class _Run:
+    """One run of `up` over one release: what was done so far, for the recap and the record."""
+
+    def __init__(self, kube: Kube, planned: Planned, options: Options, clock: Clock) -> None:
+        self._kube, self._planned, self._options, self._clock = kube, planned, options, clock
+        self._release: Release = planned.release
+        self._plan: Plan = planned.plan
+        self._survey: Survey = planned.survey
+        self._alive: Callable[[], None] = _always
+        self._runner = Runner(kube, lambda: self._alive(), force_conflicts=options.force_conflicts)
+        self._waiting = Waiting(
+            kube, self._release.name, self._release.namespace, options.patience, clock.monotonic, clock.now
+        )
+        self._done: list[StepDone] = []
+
+    def unchanged(self) -> Iterator[Event]:
+        """Nothing to write: only make sure that what stands is ready."""
+        for step in self._plan.steps:
+            yield self._note(StepDone(step.ref, "kept" if step.action is Action.KEEP else "unchanged", step.why))
+        refs = [manifest.ref for manifest in self._release.manifests]
+        if not all(judge(self._survey.live[ref]).current for ref in refs):
+            yield from self._wait(refs)
+
+    def write(self) -> Iterator[Event]:
+        """Everything that writes."""
+        release, plan = self._release, self._plan
+        if plan.namespace_missing:
+            yield from self._make_namespace()
+        with Lock(self._kube, release.namespace, release.name) as lock:
+            self._alive = lock.check
+            record = self._begin()
+            try:
+                for number, phase in enumerate(plan.phases, 1):
+                    kinds = ", ".join(dict.fromkeys(step.ref.kind for step in phase))
+                    yield PhaseStarted(number, len(plan.phases), kinds)
+                    yield from map(self._note_event, self._runner.run(phase))
+                    yield from self._wait([step.ref for step in phase])
+                if plan.removals:
+                    yield PhaseStarted(len(plan.phases), len(plan.phases), "no longer rendered")
+                    yield from map(self._note_event, self._runner.run(plan.removals))
+            except (BerthError, KeyboardInterrupt) as error:
+                stopped = isinstance(error, KeyboardInterrupt)
+                self._record(record, "interrupted" if stopped else "failed")
+                raise
+            self._record(record, "deployed")
+
+    def stands(self) -> str:
+        """What an interrupted run leaves behind, in words."""
+        written = [step for step in self._done if step.action in ("created", "updated", "deleted")]
+        if not written:
+            return "nothing was changed"
+        names = ", ".join(f"{step.ref.kind}/{step.ref.name} {step.action}" for step in written[:8])
+        return names + (f" and {len(written) - 8} more" if len(written) > 8 else "")
+
+    def done(self, seconds: float, error: BaseException | None) -> ReleaseDone:
+        """The recap, in Ansible's words; what was not reached is skipped."""
+        actions = [step.action for step in self._done]
+        changed = sum(action in ("created", "updated", "deleted") for action in actions)
+        failed = actions.count("failed") or (1 if isinstance(error, BerthError) else 0)
+        total = sum(1 for _ in self._plan.steps)
+        sets = [m.ref for m in self._release.manifests if m.ref.kind == "StatefulSet"]
+        if error is None:
+            verdict = "; ".join(f"{ref.name} {self._verdict(ref)}" for ref in sets) or "current"
+        else:
+            verdict = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        return ReleaseDone(
+            self._release.name,
+            self._release.namespace,
+            ok=len(actions) - actions.count("failed"),
+            changed=changed,
+            failed=failed,
+            skipped=max(0, total - len(actions)),
+            seconds=seconds,
+            verdict=verdict,
+            succeeded=error is None,
+            pods=self._waiting.rows([ref for ref in sets if self._waiting.seen(ref)]),
+        )
+
+    def _verdict(self, ref: ObjectRef) -> str:
+        if self._waiting.seen(ref):
+            return f"is {self._waiting.verdict(ref).status}: {self._waiting.verdict(ref).message}"
+        verdict = judge(self._survey.live[ref])
+        return f"is {verdict.status}: {verdict.message}"
+
+    def _wait(self, refs: list[ObjectRef]) -> Iterator[Event]:
+        due = [ref for ref in refs if not judge(self._live(ref)).current or ref.kind == "StatefulSet"]
+        if due:
+            yield from self._waiting.until_current(due, self._alive)
+
+    def _live(self, ref: ObjectRef) -> Json:
+        return self._runner.applied.get(ref) or self._survey.live[ref]
+
+    def _make_namespace(self) -> Iterator[Event]:
+        name = self._release.namespace
+        labels = {MANAGED_BY_LABEL: "berth"}
+        ref = ObjectRef("", "Namespace", "", name)
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        self._kube.apply(body)
+        yield self._note(StepDone(ref, "created"))
+
+    def _begin(self) -> ReleaseRecord:
+        """Write down what will be owned before any of it exists, so that a killed run leaves nothing unknown."""
+        release = self._release
+        before = load(self._kube, release.namespace, release.name)
+        seen = self._survey.record
+        if (before and before.resource_version) != (seen and seen.resource_version):
+            raise ConflictError(
+                f"release {release.name} was changed by another run since this one looked",
+                hint="run the same command again",
+            )
+        entries = {entry.ref: entry for entry in (before.inventory if before else ())}
+        for step in self._plan.steps:
+            if step.manifest is not None and step.ref not in entries:
+                entries[step.ref] = Entry(step.ref, "", "", "", created=self._ours(step))
+        record = ReleaseRecord(
+            name=release.name,
+            namespace=release.namespace,
+            profile=release.profile.name,
+            profile_version=release.profile.version,
+            environment=release.environment,
+            values=release.values.masked(),
+            status="pending",
+            revision=(before.revision if before else 0) + 1,
+            inventory=tuple(entries.values()),
+            history=before.history if before else (),
+            manifests=tuple(manifest.body for manifest in release.manifests),
+            updated=self._clock.now(),
+            resource_version=before.resource_version if before else "",
+        )
+        return save(self._kube, record)
+
+    def _record(self, record: ReleaseRecord, status: str) -> None:
+        release = self._release
+        gone = {step.ref for step in self._done if step.action == "deleted"}
+        untouched = {step.ref for step in self._done if step.action == "unchanged"}
+        manifests = {manifest.ref: manifest for manifest in release.manifests}
+        entries: list[Entry] = []
+        for entry in record.inventory:
+            if entry.ref in gone:
+                continue
+            live = self._runner.applied.get(entry.ref) or (
+                self._survey.live.get(entry.ref) if entry.ref in untouched else None
+            )
+            if live is not None and entry.ref in manifests:
+                digest = live_digest(live)
+                made = manifest_hash(manifests[entry.ref].body)
+                entry = replace(entry, uid=live["metadata"]["uid"], manifest_hash=made, live_digest=digest)
+            entries.append(entry)
+        revision = Revision(
+            record.revision, self._clock.now(), _who(), status, record.profile_version, record.values, __version__
+        )
+        save(
+            self._kube,
+            replace(
+                record,
+                status=status,
+                inventory=tuple(entries),
+                history=(*record.history, revision)[-10:],
+                updated=self._clock.now(),
+            ),
+        )
+
+    def _ours(self, step: Step) -> bool:
+        """Whether teardown may delete the object: it did not exist before, or already was of this release."""
+        live = self._survey.live.get(step.ref)
+        if live is None:
+            return True
+        labels = live["metadata"].get("labels") or {}
+        if not step.ref.namespace:
+            return bool(labels.get(MANAGED_BY_LABEL) == "berth")
+        return bool(labels.get(PART_OF_LABEL) == applyset_id(self._release.name, self._release.namespace))
+
+    def _note_event(self, event: Event) -> Event:
+        if isinstance(event, StepDone):
+            self._done.append(event)
+        return event
+
+    def _note(self, event: StepDone) -> StepDone:
+        self._done.append(event)
+        return event
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"  # A container's uid may have no name.
+
+
+def _always() -> None:
+    """The guard of a run that holds no lock and needs none."""

@@ -1,0 +1,16 @@
+"""The Invoke tasks. This room parses options, calls one action, and turns errors into words and exit codes.
+
+Importing it must stay cheap: `invoke --list` pays for it, so every task imports what it needs when it runs.
+"""
+
+from invoke.collection import Collection
+
+from berth.cli import lifecycle
+from berth.cli.cluster import cluster
+from berth.cli.common import DEFAULTS
+from berth.cli.lint import lint
+from berth.cli.profiles import profiles
+from berth.cli.render import render
+
+namespace = Collection(render, lint, lifecycle.plan, lifecycle.up, lifecycle.teardown, profiles, cluster)
+namespace.configure(DEFAULTS)

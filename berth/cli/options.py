@@ -1,0 +1,26 @@
+"""Options that several tasks have, so that they are named and explained once."""
+
+from __future__ import annotations
+
+from berth.cli.common import Option
+
+PROFILE = Option("profile", "profile to use; may be given several times", many=True)
+NAME = Option("name", "release name, for a profile that is installed under another name than its own")
+NAMESPACE = Option("namespace", "namespace (default: invoke.yaml's, else the context's, else default)")
+ENV = Option("env", "environment of the profile: dev, staging, prod or one of your own")
+VALUES = Option("values", "YAML file with values; may be given several times, later ones win", many=True)
+SET = Option("set", "one value, typed by its schema: --set storage.size=20Gi; may be given several times", many=True)
+#: What makes up a release.
+RELEASE = (PROFILE, NAME, NAMESPACE, ENV, VALUES, SET)
+
+CONTEXT = Option("context", "kubeconfig context (default: invoke.yaml's, else the current one); see also berth-local")
+KUBECONFIG = Option("kubeconfig", "kubeconfig file (default: KUBECONFIG, else ~/.kube/config)")
+#: Which cluster.
+TARGET = (CONTEXT, KUBECONFIG)
+
+TEXT_OR_JSON = Option("output", "text or json", "text")
+EVENTS = Option("output", "text, or json: one JSON object per event and line", "text")
+TIMEOUT = Option("timeout", "how long to wait for everything, such as 90s or 30m (default: 10m)")
+PATIENCE = Option("patience", "how long a state that looks like a failure may last (default: 90s)")
+FORCE_CONFLICTS = Option("force-conflicts", "take fields that another field manager owns", False)
+YES = Option("yes", "answer yes to every question; what happens to data is not one: see --data", False)

@@ -1,0 +1,90 @@
+"""A local picture of some kinds of one namespace, kept up to date by watches."""
+
+from __future__ import annotations
+
+import queue
+from types import TracebackType
+
+from berth.cluster.kube import Kube
+from berth.cluster.watch import Changed, Gone, Synced, Trouble, Watcher, WatchEvent
+from berth.core.objects import Json, ObjectRef
+
+#: How long `take` waits for something to arrive, in seconds: how often a caller gets to look at its clock.
+TICK = 0.5
+
+
+class Mirror:
+    """Follows kinds until it is closed; what it holds changes only inside `take`, so one thread may use it freely."""
+
+    def __init__(self, kube: Kube, namespace: str) -> None:
+        self._kube, self._namespace = kube, namespace
+        self._queue: queue.SimpleQueue[tuple[str, WatchEvent]] = queue.SimpleQueue()
+        self._watchers: dict[tuple[str, str], Watcher] = {}
+        self._objects: dict[str, dict[str, Json]] = {}
+        self._synced: set[str] = set()
+
+    def __enter__(self) -> Mirror:
+        """Nothing is watched yet: `follow` begins."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop all watches."""
+        for watcher in self._watchers.values():
+            watcher.stop()
+
+    def follow(self, group: str, kind: str, selector: str | None = None) -> None:
+        """Begin to follow a kind, all of the namespace or those that a label selector picks; once per kind."""
+        if (group, kind) in self._watchers:
+            return
+        # A cluster-scoped kind is watched where it lives; the client leaves the namespace out.
+        watcher = Watcher(
+            self._kube,
+            group,
+            kind,
+            self._namespace,
+            lambda event: self._queue.put((kind, event)),
+            label_selector=selector,
+        )
+        self._watchers[group, kind] = watcher
+        watcher.start()
+
+    def take(self) -> tuple[bool, list[str]]:
+        """Wait a tick for news, fold in all that is there; say whether anything changed, and what troubles a watch."""
+        changed, troubles = False, []
+        try:
+            kind, event = self._queue.get(timeout=TICK)
+            while True:
+                if isinstance(event, Trouble):
+                    troubles.append(event.message)
+                else:
+                    self._fold(kind, event)
+                    changed = True
+                kind, event = self._queue.get_nowait()
+        except queue.Empty:
+            return changed, troubles
+
+    def synced(self, kind: str) -> bool:
+        """Whether the kind has been listed once, so that an absent object is really absent."""
+        return kind in self._synced
+
+    def get(self, ref: ObjectRef) -> Json | None:
+        """The object as last seen."""
+        return self._objects.get(ref.kind, {}).get(ref.name)
+
+    def all(self, kind: str) -> dict[str, Json]:
+        """All objects of a kind by name."""
+        return self._objects.get(kind, {})
+
+    def _fold(self, kind: str, event: Synced | Changed | Gone) -> None:
+        store = self._objects.setdefault(kind, {})
+        match event:
+            case Synced(items=items):
+                self._synced.add(kind)
+                store.clear()
+                store.update({body["metadata"]["name"]: body for body in items})
+            case Changed(object=body):
+                store[body["metadata"]["name"]] = body
+            case Gone(object=body):
+                store.pop(body["metadata"]["name"], None)

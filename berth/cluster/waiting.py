@@ -1,0 +1,220 @@
+"""Waits until objects are what they should be: watches, judges, names what holds things up.
+
+The clock comes in as arguments; the watches and their threads are the mirror's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from berth.cluster.kube import Kube
+from berth.cluster.mirror import Mirror
+from berth.core.diagnosis import Cause, Scene, Weight, diagnose
+from berth.core.errors import BerthError, ClusterError, FailedError, Problem, TimedOutError
+from berth.core.events import Event, Notice, OrdinalFailed, OrdinalState, PodRow, StillWaiting
+from berth.core.objects import INSTANCE_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id, claim_name, dig, ordinals
+from berth.core.progress import ordinal_state
+from berth.core.quantities import format_duration
+from berth.core.readiness import Status, Verdict, judge, owned_pods
+
+#: After this long without progress the run says what it waits for, in seconds.
+SILENCE = 30.0
+#: After this long without progress, and then this often, events are read, in seconds.
+_LOOK = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds: ``timeout`` for everything, ``suspect`` for a state that looks like a failure."""
+
+    timeout: float = 600.0
+    suspect: float = 90.0
+
+
+class Waiting:
+    """One wait for some objects of one release."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        release: str,
+        namespace: str,
+        patience: Patience,
+        monotonic: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._kube, self._release, self._namespace = kube, release, namespace
+        self._patience, self._monotonic, self._now = patience, monotonic, now
+        self._mirror = Mirror(kube, namespace)
+        self._shown: dict[tuple[str, int], OrdinalState] = {}
+        self._suspects: dict[tuple[str, int], float] = {}
+        self._classes: dict[str, Json] | None = None
+        self._events: Sequence[Json] = ()
+
+    def until_current(self, refs: Sequence[ObjectRef], alive: Callable[[], None]) -> Iterator[Event]:
+        """Yield what happens until every object is current; ``alive`` may raise to stop the wait.
+
+        Raises:
+            FailedError: an ordinal cannot become ready; each cause was yielded before.
+            TimedOutError: not in time; the causes so far were yielded before.
+        """
+        started = moved = spoke = looked = self._monotonic()
+        with Mirror(self._kube, self._namespace) as self._mirror:
+            self._follow(refs)
+            while True:
+                changed, troubles = self._mirror.take()
+                yield from (Notice(trouble, "warning") for trouble in troubles)
+                alive()
+                states = self._ordinal_states(refs) if changed else []
+                yield from states
+                now = self._monotonic()
+                moved = now if states else moved
+                waiting = [ref for ref in refs if not self.verdict(ref).current]
+                if not waiting:
+                    return
+                late = now - started > self._patience.timeout
+                if late or min(now - moved, now - looked) >= _LOOK:
+                    looked = now
+                    self._look()
+                failing = self._failing(self._causes(waiting), now)
+                if failing or late:
+                    self._look()
+                    yield from self._explain(self._causes(waiting))
+                    raise self._ended(waiting, bool(failing), now - started)
+                if min(now - moved, now - spoke) >= SILENCE:
+                    spoke = now
+                    yield self._still(waiting, now - moved)
+
+    def verdict(self, ref: ObjectRef) -> Verdict:
+        """The verdict on an object as last seen; unknown before it was."""
+        body = self._mirror.get(ref)
+        if body is None:
+            return Verdict(Status.UNKNOWN, "NotSeen", "not seen yet")
+        return judge(body, self._mirror.all("Pod").values())
+
+    def seen(self, ref: ObjectRef) -> bool:
+        """Whether a watch has shown the object."""
+        return self._mirror.get(ref) is not None
+
+    def rows(self, refs: Sequence[ObjectRef]) -> tuple[PodRow, ...]:
+        """The final table: every wanted ordinal of every set."""
+        rows: list[PodRow] = []
+        for body in filter(None, (self._mirror.get(ref) for ref in refs if ref.kind == "StatefulSet")):
+            pods = owned_pods(body, self._mirror.all("Pod").values())
+            for ordinal in ordinals(body):
+                pod = pods.get(ordinal)
+                state = ordinal_state(body, ordinal, pod, self._mirror.all("PersistentVolumeClaim"), self._now())
+                claims = tuple(self._claim_text(body, template, ordinal) for template in _templates(body))
+                rows.append(PodRow(state.pod, state.stage, str(dig(pod, "spec", "nodeName", default="")), claims))
+        return tuple(rows)
+
+    def _claim_text(self, body: Json, template: str, ordinal: int) -> str:
+        name = claim_name(template, body["metadata"]["name"], ordinal)
+        claim = self._mirror.all("PersistentVolumeClaim").get(name)
+        if claim is None:
+            return name
+        size = dig(claim, "status", "capacity", "storage") or dig(claim, "spec", "resources", "requests", "storage")
+        return f"{name} {size} {dig(claim, 'spec', 'storageClassName', default='')}".rstrip()
+
+    def _follow(self, refs: Sequence[ObjectRef]) -> None:
+        part_of = f"{PART_OF_LABEL}={applyset_id(self._release, self._namespace)}"
+        kinds = sorted({(ref.group, ref.kind) for ref in refs})
+        for group, kind in kinds:
+            self._mirror.follow(group, kind, part_of)
+        if ("apps", "StatefulSet") in kinds:
+            for kind in ("Pod", "PersistentVolumeClaim"):
+                self._mirror.follow("", kind, f"{INSTANCE_LABEL}={self._release}")
+
+    def _ordinal_states(self, refs: Sequence[ObjectRef]) -> list[OrdinalState]:
+        """The ordinals whose stage is not the one shown last."""
+        fresh: list[OrdinalState] = []
+        pods = list(self._mirror.all("Pod").values())
+        for ref in refs:
+            body = self._mirror.get(ref)
+            if body is None or ref.kind != "StatefulSet":
+                continue
+            owned = owned_pods(body, pods)
+            for ordinal in sorted({*ordinals(body), *owned}):
+                state = ordinal_state(
+                    body, ordinal, owned.get(ordinal), self._mirror.all("PersistentVolumeClaim"), self._now()
+                )
+                before = self._shown.get((ref.name, ordinal))
+                if before is None or (before.stage, before.done) != (state.stage, state.done):
+                    self._shown[ref.name, ordinal] = state
+                    fresh.append(state)
+        return fresh
+
+    def _causes(self, waiting: Sequence[ObjectRef]) -> dict[tuple[str, int], Cause]:
+        scene = Scene(
+            list(self._mirror.all("Pod").values()),
+            self._mirror.all("PersistentVolumeClaim"),
+            self._classes,
+            self._events,
+        )
+        return {
+            (ref.name, ordinal): cause
+            for ref in waiting
+            if ref.kind == "StatefulSet" and (body := self._mirror.get(ref)) is not None
+            for ordinal, cause in diagnose(body, scene).items()
+        }
+
+    def _failing(self, causes: dict[tuple[str, int], Cause], now: float) -> list[tuple[str, int]]:
+        """The ordinals that will not heal: terminal ones at once, suspect ones when they last."""
+        self._suspects = {key: since for key, since in self._suspects.items() if key in causes}
+        failing: list[tuple[str, int]] = []
+        for key, cause in causes.items():
+            if cause.weight is Weight.TRANSIENT:
+                self._suspects.pop(key, None)
+                continue
+            since = self._suspects.setdefault(key, now)
+            if cause.weight is Weight.TERMINAL or now - since >= self._patience.suspect:
+                failing.append(key)
+        return failing
+
+    def _look(self) -> None:
+        """Read what explains a silence, and is not worth a watch: events, and which classes exist."""
+        with suppress(BerthError):  # Without permission the diagnosis does without.
+            self._events = self._kube.list("", "Event", self._namespace).items
+        with suppress(BerthError):
+            found = self._kube.list("storage.k8s.io", "StorageClass").items
+            self._classes = {body["metadata"]["name"]: body for body in found}
+
+    def _explain(self, causes: dict[tuple[str, int], Cause]) -> Iterator[OrdinalFailed]:
+        worth = {key: cause for key, cause in causes.items() if cause.reason not in ("Waits", "NotCreated")} or causes
+        for (set_name, ordinal), cause in sorted(worth.items()):
+            log: tuple[str, ...] = ()
+            if cause.logs:
+                log = self._log_lines(cause.logs.pod, cause.logs.container, cause.logs.previous)
+            yield OrdinalFailed(set_name, ordinal, cause.reason, cause.message, cause.hint, log)
+
+    def _log_lines(self, pod: str, container: str, previous: bool) -> tuple[str, ...]:
+        try:
+            text = self._kube.logs(self._namespace, pod, container, tail=10, previous=previous)
+        except BerthError:
+            return ()  # No log is no reason to hide the cause.
+        return tuple(text.rstrip().splitlines()[-10:])
+
+    def _ended(self, waiting: Sequence[ObjectRef], failed: bool, seconds: float) -> ClusterError | TimedOutError:
+        problems = [
+            Problem(
+                f"{ref}: {self.verdict(ref).message}",
+                hint="what was applied stands; correct the cause and run the same command again",
+            )
+            for ref in waiting
+        ]
+        if failed:
+            return FailedError(problems)
+        head = Problem(f"not ready after {format_duration(seconds)}", hint="--timeout 30m waits longer")
+        return TimedOutError([*problems, head])
+
+    def _still(self, waiting: Sequence[ObjectRef], seconds: float) -> StillWaiting:
+        causes = self._causes(waiting)
+        names = ", ".join(f"{ref.kind}/{ref.name} ({self.verdict(ref).message})" for ref in waiting[:5])
+        return StillWaiting(names, tuple(dict.fromkeys(cause.message for cause in causes.values()))[:8], seconds)
+
+
+def _templates(body: Json) -> list[str]:
+    return [template["metadata"]["name"] for template in body["spec"].get("volumeClaimTemplates") or []]

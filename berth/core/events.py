@@ -1,0 +1,138 @@
+"""What happens during a run, one frozen class each. The runner yields them, printers show them.
+
+Times are not in here: a printer stamps what it shows, so that a run with a still clock gives equal events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from berth.core.ledger import LeftVolume, Line
+from berth.core.objects import ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChosen:
+    """The cluster that the run talks to, said first and last."""
+
+    target: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseStarted:
+    """A release is next."""
+
+    release: str
+    namespace: str
+    profile: str
+    environment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know, that is no failure."""
+
+    message: str
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The claims and volumes of a release, and what will happen to the data in them."""
+
+    release: str
+    claims: tuple[Line, ...]
+    volumes: tuple[LeftVolume, ...]
+    delete_volumes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A phase of the plan begins."""
+
+    number: int
+    total: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """An object was handled: ``action`` is created, updated, unchanged, deleted, kept, adopted or failed."""
+
+    ref: ObjectRef
+    action: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrdinalState:
+    """Where one ordinal is: ``stage`` of claim, scheduling, image, start, ready, settling, stopping, gone."""
+
+    set_name: str
+    ordinal: int
+    pod: str
+    stage: str
+    detail: str = ""
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StillWaiting:
+    """Nothing moved for a while: what is waited for, and why."""
+
+    waiting_for: str
+    why: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OrdinalFailed:
+    """The root cause for one ordinal, with what to try and the last lines of its log."""
+
+    set_name: str
+    ordinal: int
+    reason: str
+    message: str
+    hint: str = ""
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PodRow:
+    """One line of the final table: a pod, its stage, where it runs, and its claims with size and class."""
+
+    pod: str
+    stage: str
+    node: str
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDone:
+    """A release ended: counts in Ansible's words, and the verdict in a sentence."""
+
+    release: str
+    namespace: str
+    ok: int
+    changed: int
+    failed: int
+    skipped: int
+    seconds: float
+    verdict: str
+    succeeded: bool
+    pods: tuple[PodRow, ...] = ()
+
+
+Event = (
+    TargetChosen
+    | ReleaseStarted
+    | Notice
+    | Ledger
+    | PhaseStarted
+    | StepDone
+    | OrdinalState
+    | StillWaiting
+    | OrdinalFailed
+    | ReleaseDone
+)

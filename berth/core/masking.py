@@ -1,0 +1,43 @@
+"""Manifests without what must not be seen: the data of Secrets, and fields made of values marked ``x-secret``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from berth.core.objects import Json, Manifest, field_path
+from berth.core.strictyaml import Path
+
+#: Stands for what is not shown. It is not base64, so that no API server takes it for the data of a Secret.
+HIDDEN = "(hidden)"
+
+
+def masked(manifest: Manifest, secret_paths: frozenset[str] = frozenset()) -> Json:
+    """The object with secret text replaced; the manifest itself is not changed."""
+    body = dict(manifest.body)
+    if body["kind"] == "Secret" and isinstance(body.get("data"), dict):
+        body["data"] = dict.fromkeys(body["data"], HIDDEN)
+    if not secret_paths:
+        return body
+
+    def secret(path: str) -> bool:
+        origin = manifest.origins.get(path)
+        return origin is not None and any(_covers(secret_paths, value) for value in origin.values)
+
+    def walk(value: Any, path: Path) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item, (*path, index)) for index, item in enumerate(value)]
+        return HIDDEN if secret(field_path(path)) else value
+
+    result: Json = walk(body, ())
+    return result
+
+
+def _covers(secret_paths: frozenset[str], value: str) -> bool:
+    return any(value == secret or value.startswith(f"{secret}.") for secret in secret_paths)
+
+
+def hides(manifest: Manifest, body: Json) -> bool:
+    """Whether the masked body differs from what the manifest holds."""
+    return body != manifest.body

@@ -1,0 +1,242 @@
+"""Desired x live -> Plan: what `up` would do with each object, in phases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from berth.core.diff import ABSENT, Change, changes, immutable_changes
+from berth.core.errors import ImmutableError, InputError, Problem
+from berth.core.objects import KEEP_ANNOTATION, Json, Manifest, ObjectRef, dig
+from berth.core.order import references
+from berth.core.quantities import parse_quantity
+
+
+class Action(StrEnum):
+    """What happens to an object."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One object of a plan. ``manifest`` is None for what is deleted or kept; ``why`` explains those."""
+
+    ref: ObjectRef
+    action: Action
+    manifest: Manifest | None = None
+    changes: tuple[Change, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of one release in phases, those that remove what is no longer rendered last."""
+
+    release: str
+    namespace: str
+    phases: tuple[tuple[Step, ...], ...]
+    removals: tuple[Step, ...] = ()
+    namespace_missing: bool = False
+
+    @property
+    def steps(self) -> Iterator[Step]:
+        """All steps in the order in which they are taken."""
+        for phase in self.phases:
+            yield from phase
+        yield from self.removals
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would be written."""
+        return not self.namespace_missing and all(step.action in (Action.UNCHANGED, Action.KEEP) for step in self.steps)
+
+    def count(self, *actions: Action) -> int:
+        """How many steps have one of the actions."""
+        return sum(1 for step in self.steps if step.action in actions)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the cluster says before a plan: live objects, the dry run's results, and those known to be unchanged.
+
+    ``unchanged`` holds objects whose manifest and live state are exactly those that the last `up` left behind, so
+    that no dry run was needed to know what applying them would do. ``inventory`` is what the release held before;
+    ``adopted`` are those of it that existed before berth, and are never deleted.
+    """
+
+    live: Mapping[ObjectRef, Json] = field(default_factory=dict)
+    dry_run: Mapping[ObjectRef, Json] = field(default_factory=dict)
+    unchanged: frozenset[ObjectRef] = frozenset()
+    inventory: tuple[ObjectRef, ...] = ()
+    adopted: frozenset[ObjectRef] = frozenset()
+    namespace_missing: bool = False
+
+
+def leave_replicas_to_autoscaler(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Json]) -> tuple[Manifest, ...]:
+    """The manifests, without ``spec.replicas`` where a HorizontalPodAutoscaler has set it.
+
+    The autoscaler writes through the scale subresource, as part of kube-controller-manager; applying our number over
+    its own would shrink a loaded set on every run. A number that a person set with `kubectl scale` is a conflict.
+    """
+    return tuple(
+        replace(
+            manifest,
+            body={
+                **manifest.body,
+                "spec": {key: value for key, value in manifest.body["spec"].items() if key != "replicas"},
+            },
+        )
+        if _autoscaled(live.get(manifest.ref))
+        else manifest
+        for manifest in manifests
+    )
+
+
+def _autoscaled(live: Json | None) -> bool:
+    return any(
+        entry.get("subresource") == "scale"
+        and entry.get("manager") == "kube-controller-manager"
+        and dig(entry, "fieldsV1", "f:spec", "f:replicas") is not None
+        for entry in dig(live, "metadata", "managedFields", default=[])
+    )
+
+
+def make_plan(release: str, namespace: str, phases: Sequence[Sequence[Manifest]], known: Known) -> Plan:
+    """The plan for a release; ``phases`` are its manifests in the order of their references."""
+    wanted = {manifest.ref for phase in phases for manifest in phase}
+    return Plan(
+        release,
+        namespace,
+        tuple(tuple(_step(manifest, known) for manifest in phase) for phase in phases),
+        _removals(tuple(ref for ref in known.inventory if ref not in wanted and ref in known.live), known),
+        known.namespace_missing,
+    )
+
+
+def check_immutable(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Json], command: str) -> None:
+    """Refuse changes that the API server would refuse, naming field, values and the least disruptive way.
+
+    Raises:
+        ImmutableError: one problem per field; nothing has been applied.
+    """
+    problems: list[Problem] = []
+    for manifest in manifests:
+        before = live.get(manifest.ref)
+        if before is None:
+            continue
+        for change in immutable_changes(before, manifest.body):
+            origin = manifest.origin_of(change.path)
+            came_from = f" (from {', '.join(origin.values)})" if origin.values else ""
+            problems.append(
+                Problem(
+                    f"{manifest.ref}: {change.path} cannot be changed in place: it is {_show(change.old)}, "
+                    f"and would become {_show(change.new)}",
+                    where=f"{origin.template}{came_from}",
+                    why="Kubernetes fixes this field when the object is created",
+                    hint=_way(manifest, change, command),
+                )
+            )
+    if problems:
+        raise ImmutableError(problems)
+
+
+def _step(manifest: Manifest, known: Known) -> Step:
+    ref = manifest.ref
+    before = known.live.get(ref)
+    if before is None:
+        return Step(ref, Action.CREATE, manifest)
+    if ref in known.unchanged:
+        return Step(ref, Action.UNCHANGED, manifest)
+    missing = [key for key in manifest.generated if key not in (before.get("data") or {})]
+    found = changes(before, known.dry_run[ref]) if ref in known.dry_run else ()
+    found += tuple(Change(f"data.{key}", ABSENT, "(generated)") for key in missing)
+    return Step(ref, Action.UPDATE if found else Action.UNCHANGED, manifest, found)
+
+
+def _removals(refs: Sequence[ObjectRef], known: Known) -> tuple[Step, ...]:
+    """What is no longer rendered: deleted, unless it was there before berth, holds data, or serves what holds it."""
+    steps = [
+        Step(ref, Action.KEEP, why="no longer rendered, and it existed before berth")
+        if ref in known.adopted
+        else _removal(ref, known.live[ref])
+        for ref in refs
+    ]
+    served: dict[ObjectRef, ObjectRef] = {}
+    for step in steps:
+        if step.ref.kind == "StatefulSet" and step.action is Action.KEEP:
+            served.update(dict.fromkeys(_used_by(known.live[step.ref], frozenset(known.inventory)), step.ref))
+    return tuple(
+        replace(
+            step,
+            action=Action.KEEP,
+            why=f"no longer rendered, but {served[step.ref].kind}/{served[step.ref].name} needs it",
+        )
+        if step.action is Action.DELETE and step.ref in served
+        else step
+        for step in steps
+    )
+
+
+def _used_by(body: Json, known: frozenset[ObjectRef]) -> tuple[ObjectRef, ...]:
+    try:
+        return tuple(references(body, known))
+    except InputError:  # It names what is gone: then nothing is sure, and nothing of it is deleted.
+        return tuple(known)
+
+
+def _removal(ref: ObjectRef, live: Json) -> Step:
+    if ref.kind in ("StatefulSet", "PersistentVolumeClaim", "PersistentVolume", "Namespace", "StorageClass"):
+        return Step(ref, Action.KEEP, why="no longer rendered, but data may hang on it: remove it with teardown")
+    if dig(live, "metadata", "annotations", KEEP_ANNOTATION):
+        return Step(ref, Action.KEEP, why="no longer rendered, but it opens what the claims hold")
+    return Step(ref, Action.DELETE, why="no longer rendered")
+
+
+def _way(manifest: Manifest, change: Change, command: str) -> str:
+    kind = manifest.ref.kind
+    if kind == "StatefulSet":
+        if change.path.endswith("resources.requests.storage"):
+            return _resize_way(manifest, change, command)
+        if change.path.startswith("spec.selector"):
+            return "a set with another selector does not own the running pods: install it under another --name"
+        if change.path.endswith("spec.storageClassName"):
+            return (
+                "claims that exist keep their class: keep the value, or move the data to a release with another --name"
+            )
+        if change.path == "spec.volumeClaimTemplates" or change.path.endswith("].metadata.name"):
+            return (
+                f"running pods cannot get other claims: `{command.replace(' up ', ' teardown ')} --data keep`, then "
+                f"`{command}` makes them anew, with the claims that exist under the names of the new templates"
+            )
+        return (
+            f"`{command.replace(' up ', ' teardown ')} --orphan` deletes the set and leaves its pods running, "
+            f"then `{command}` adopts them without a restart"
+        )
+    if kind == "StorageClass":
+        return "a class is never recreated for you: use another class name, or the values that the class has"
+    if kind == "Service":
+        return f"`kubectl delete service {manifest.ref.name} -n {manifest.ref.namespace}`, then run this again"
+    return "use another name, or remove the object first"
+
+
+def _resize_way(manifest: Manifest, change: Change, command: str) -> str:
+    try:
+        shrinks = parse_quantity(change.new) < parse_quantity(change.old)
+    except InputError:
+        shrinks = False
+    if shrinks:
+        return "a volume can only grow: keep the old size, or move the data to a release with another --name"
+    return (
+        "if the class allows expansion, grow each claim with `kubectl patch pvc`, then "
+        f"`{command.replace(' up ', ' teardown ')} --orphan` and `{command}`: the pods are adopted without a restart"
+    )
+
+
+def _show(value: object) -> str:
+    return str(value) if value == ABSENT else repr(value)

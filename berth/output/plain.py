@@ -1,0 +1,109 @@
+"""Plain lines: for pipes, logs and terminals without cursor movement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from berth.core.events import (
+    Event,
+    Ledger,
+    Notice,
+    OrdinalFailed,
+    OrdinalState,
+    PhaseStarted,
+    ReleaseDone,
+    ReleaseStarted,
+    StepDone,
+    StillWaiting,
+    TargetChosen,
+)
+from berth.core.quantities import format_duration
+from berth.output.ledger import ledger_lines
+
+
+class PlainPrinter:
+    """Prints each event as one or more lines by ``write`` (which adds the newline)."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._target = ""
+
+    def __enter__(self) -> PlainPrinter:
+        """Nothing to prepare."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Say the target once more: it is the first and the last thing that a run says."""
+        if self._target:
+            self._write(self._target)
+
+    def show(self, event: Event) -> None:
+        """Print one event."""
+        if isinstance(event, TargetChosen):
+            self._target = f"target: {event.target}"
+            self._write(f"{self._target}, Kubernetes {event.version}" if event.version else self._target)
+            return
+        for line in lines(event):
+            self._write(line)
+
+
+def lines(event: Event) -> list[str]:
+    """The lines that say an event, without what a terminal would obey: messages and logs come from elsewhere."""
+    return [harmless(line) for line in _lines(event)]
+
+
+def harmless(text: str) -> str:
+    """The text in one line, its control characters written out (a tab stays)."""
+    return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in text)
+
+
+def _lines(event: Event) -> list[str]:
+    match event:
+        case TargetChosen():
+            return [f"target: {event.target}, Kubernetes {event.version}"]
+        case ReleaseStarted():
+            environment = f", environment {event.environment}" if event.environment else ""
+            return [f"release {event.release} in {event.namespace} (profile {event.profile}{environment})"]
+        case Notice():
+            return [event.message if event.level == "info" else f"{event.level}: {event.message}"]
+        case Ledger():
+            return ledger_lines(event)
+        case PhaseStarted():
+            return [f"phase {event.number} of {event.total}: {event.title}"]
+        case StepDone():
+            said = f"  ({event.message})" if event.message else ""
+            return [f"  {event.action:<10} {event.ref.kind}/{event.ref.name}{said}"]
+        case OrdinalState():
+            return [f"  {event.pod:<16} {event.stage:<10} {event.detail}".rstrip()]
+        case StillWaiting():
+            head = f"still waiting after {format_duration(event.seconds)} without progress: {event.waiting_for}"
+            return [head, *(f"  {why}" for why in event.why)]
+        case OrdinalFailed():
+            return failure_lines(event)
+        case ReleaseDone():
+            return recap_lines(event)
+    assert_never(event)
+
+
+def failure_lines(event: OrdinalFailed) -> list[str]:
+    """The root cause of one ordinal, what to try, and the last lines of its log."""
+    shown = [f"  {event.reason}: {event.message}"]
+    shown += [f"    | {line}" for line in event.log]
+    if event.hint:
+        shown.append(f"    try: {event.hint}")
+    return shown
+
+
+def recap_lines(event: ReleaseDone) -> list[str]:
+    """The final table and the recap in Ansible's words; the verdict comes last."""
+    shown: list[str] = []
+    if event.pods:
+        rows = [("POD", "STAGE", "NODE", "CLAIMS")]
+        rows += [(row.pod, row.stage, row.node, ", ".join(row.claims)) for row in event.pods]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        shown += ["  " + "  ".join([*(f"{c:<{w}}" for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
+    counts = f"ok={event.ok} changed={event.changed} failed={event.failed} skipped={event.skipped}"
+    shown.append(f"recap: {event.release}  {counts}  {format_duration(event.seconds)}")
+    shown.append(f"{event.release}: {event.verdict}")
+    return [line.rstrip() for line in shown]

@@ -1,0 +1,88 @@
+"""What an account may not do is named, verb and resource, and nothing is changed; what the docs grant is enough."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+import yaml
+
+from berth.cluster.kube import Kube
+from berth.cluster.target import resolve
+from berth.core.errors import DeniedError, ExitCode
+from berth.core.objects import Json, ObjectRef
+from tests.contract.support import ROOT, bring_up, done, leftovers, release, take_down
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.controlplane
+
+
+def documented() -> dict[str, Json]:
+    """The roles of the page, by name and kind."""
+    text = (ROOT / "docs/reference/rbac.md").read_text()
+    bodies = [body for block in re.findall(r"```yaml\n(.*?)```", text, re.S) for body in yaml.safe_load_all(block)]
+    return {f"{body['kind']}/{body['metadata']['name']}": body for body in bodies}
+
+
+def account(kube: Kube, plane: Path, space: str, tmp_path: Path, roles: list[str]) -> Kube:
+    """A client that authenticates as a service account bound to some of the documented roles."""
+    kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "team", "namespace": space}})
+    subject = {"kind": "ServiceAccount", "name": "team", "namespace": space}
+    for name, body in documented().items():
+        if name not in roles:
+            continue
+        kind, own = body["kind"], f"{body['metadata']['name']}-{space}"
+        meta = {"name": own, "namespace": space} if kind == "Role" else {"name": own}
+        kube.apply({**body, "metadata": meta})
+        ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": own}
+        binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": f"{kind}Binding", "metadata": meta}
+        kube.create({**binding, "roleRef": ref, "subjects": [subject]})
+    token = _token(kube, space)
+    config = yaml.safe_load(plane.read_text())
+    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    path.chmod(0o600)
+    return resolve(None, str(path), {}).connect()
+
+
+def _token(kube: Kube, space: str) -> str:
+    meta = {"name": "team-token", "namespace": space, "annotations": {"kubernetes.io/service-account.name": "team"}}
+    made = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token", "metadata": meta}
+    ref = ObjectRef.of(kube.create(made))
+    return b64decode(eventually(lambda: ((kube.get(ref) or {}).get("data") or {}).get("token"))).decode()
+
+
+def test_the_documented_roles_are_enough(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
+    roles = ["Role/berth", "ClusterRole/berth", "ClusterRole/berth-storage"]
+    team = account(kube, plane, space, tmp_path, roles)
+    wanted = release("httpd", space, f"storage.className=team-{space}")
+    assert done(bring_up(team, wanted)).succeeded
+    assert done(bring_up(team, wanted)).changed == 0
+    assert done(take_down(team, space, "httpd", data=True, volumes=True)).succeeded
+    assert not any("apache" in name for name in leftovers(kube, space))
+
+
+def test_the_role_of_one_namespace_is_enough_for_most(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
+    team = account(kube, plane, space, tmp_path, ["Role/berth"])
+    recap = done(bring_up(team, release("nginx", space, "storage.className=local-path")))
+    assert recap.succeeded
+    assert done(take_down(team, space, "nginx", data=True)).succeeded
+
+
+def test_each_missing_permission_is_named(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
+    team = account(kube, plane, space, tmp_path, ["Role/berth", "ClusterRole/berth"])
+    with pytest.raises(DeniedError) as caught:
+        bring_up(team, release("httpd", space, f"storage.className=team-{space}"))
+    assert caught.value.exit_code is ExitCode.NO_TARGET
+    said = str(caught.value)
+    assert "may not create storageclasses.storage.k8s.io" in said and "may not patch storageclasses" in said
+    assert kube.get(ObjectRef("apps", "StatefulSet", space, "apache-http")) is None
+
+
+def test_nothing_at_all(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
+    team = account(kube, plane, space, tmp_path, [])
+    with pytest.raises(DeniedError, match=r"secrets"):
+        bring_up(team, release("nginx", space))
