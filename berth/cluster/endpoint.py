@@ -35,8 +35,8 @@ class Anonymous:
 class Endpoint:
     """Where the API server is and how to talk to it; certificates and keys are PEM, never files.
 
-    ``authority`` None means the machine's own trust store. ``identity`` are the headers of impersonation, names repeated
-    where there are several values.
+    ``authority`` None means the machine's own trust store. ``identity`` are the headers of impersonation, a name
+    repeated where it has several values.
     """
 
     server: str

@@ -8,10 +8,8 @@ after a crash wait 30 s.) Takeover and renewal are compare-and-swaps, so two con
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
-import secrets
 import socket
 import threading
 import time
@@ -32,6 +30,9 @@ RENEW = 10.0
 #: Seconds that are granted to a holder beyond that: the Date header has whole seconds, and a request takes time.
 GRACE = 2.0
 
+#: The clock that goes on while a laptop sleeps: a lock that we slept through is lost.
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 _HOLDER = re.compile(r".*/(?P<pid>\d+)/(?P<machine>[0-9a-f]{12})/[0-9a-f]+")
 
 
@@ -51,13 +52,13 @@ class Lock:
         *,
         duration: int = DURATION,
         renew: float = RENEW,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = lambda: time.clock_gettime(_BOOT_CLOCK),
     ) -> None:
         """Prepare; nothing is sent. ``holder`` names us in other runs' errors; times are seconds."""
         self.ref = ObjectRef("coordination.k8s.io", "Lease", namespace, lease_name(release))
         self.holder = holder or own_holder()
         self._kube, self._release = kube, release
-        #: For renewals: one connection that stalls must not take longer than the lock lasts.
+        #: For renewals, where one connection that stalls must not take longer than the lock lasts, and for giving back.
         self._hasty = kube.hasty(min(renew, RENEW) / 2)
         self._duration, self._renew, self._clock = duration, renew, clock
         self._lease: Json = {}
@@ -141,12 +142,12 @@ class Lock:
 
     def _delete(self, lease: Json) -> None:
         meta = lease["metadata"]
-        self._kube.delete(self.ref, uid=meta["uid"], resource_version=meta["resourceVersion"])
+        self._hasty.delete(self.ref, uid=meta["uid"], resource_version=meta["resourceVersion"])
 
     def _delete_if_ours(self) -> None:
         """Once more, after someone changed the Lease: a label perhaps, perhaps its holder."""
         try:
-            live = self._kube.get(self.ref)
+            live = self._hasty.get(self.ref)
             if live is not None and dig(live, "spec", "holderIdentity") == self.holder:
                 self._delete(live)
         except BerthError:
@@ -198,7 +199,7 @@ class Lock:
         )
 
     def _body(self, live: Json | None) -> Json:
-        now = _format((self._hasty if live is self._lease else self._kube).server_time())
+        now = _format(self._kube.server_time())
         meta: Json = {"name": self.ref.name, "namespace": self.ref.namespace, "labels": {MANAGED_BY_LABEL: "berth"}}
         spec = {
             "holderIdentity": self.holder,
@@ -219,11 +220,13 @@ class Lock:
 
 def own_holder() -> str:
     """Who this process is: user@host/pid/machine/random."""
+    import getpass  # Only runs that write need it.
+
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = str(os.getuid())  # A container's uid may have no name.
-    return f"{user}@{socket.gethostname()}/{os.getpid()}/{_machine()}/{secrets.token_hex(4)}"
+    return f"{user}@{socket.gethostname()}/{os.getpid()}/{_machine()}/{os.urandom(4).hex()}"
 
 
 def _machine() -> str:

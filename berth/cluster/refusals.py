@@ -17,25 +17,24 @@ from typing import Any
 from berth.core.errors import BerthError, ClusterError, ConflictError, DeniedError, ImmutableError, Problem
 from berth.core.objects import Json, dig
 
+# Patterns stay text, for `re` compiles and keeps them when the first refusal comes: most runs have none.
+
 #: What the StatefulSet's validation says of its many immutable fields, and what others say of theirs.
-_IMMUTABLE = re.compile(
-    r"field is immutable|updates to statefulset spec for fields other than|may not be changed|is immutable"
-)
-_MANAGER = re.compile(r'conflict with "([^"]*)"')
-_RBAC = re.compile(
+_IMMUTABLE = r"field is immutable|updates to statefulset spec for fields other than|may not be changed|is immutable"
+_MANAGER = r'conflict with "([^"]*)"'
+_RBAC = (
     r'cannot (?P<verb>\S+) (?:resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"|path "(?P<path>[^"]*)")'
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
 #: Messages of passing trouble; kapp retries the same ones.
-_PASSING = re.compile(
+_PASSING = (
     r"etcdserver: (leader changed|request timed out)"
     r"|failed calling webhook"
-    r"|operation cannot be fulfilled on resourcequotas",
-    re.IGNORECASE,
+    r"|operation cannot be fulfilled on resourcequotas"
 )
 #: Messages that come with code 500 although the request is what is wrong: an apply with a field that is not in the
 #: schema, or of a wrong type. Source: k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go
-_OUR_FAULT = re.compile(r"failed to create typed patch object")
+_OUR_FAULT = "failed to create typed patch object"
 
 
 class MissingError(ClusterError):
@@ -80,12 +79,12 @@ class Status:
     @property
     def passing(self) -> bool:
         """Whether the message is one of those that go away by themselves, whatever the code."""
-        return bool(_PASSING.search(self.message))
+        return bool(re.search(_PASSING, self.message, re.IGNORECASE))
 
     @property
     def our_fault(self) -> bool:
         """Whether the request is wrong although the code says that the server is."""
-        return bool(_OUR_FAULT.search(self.message))
+        return _OUR_FAULT in self.message
 
     @property
     def raced(self) -> bool:
@@ -105,7 +104,7 @@ class Status:
     @property
     def managers(self) -> tuple[str, ...]:
         """The field managers that an apply conflicts with, once each."""
-        found = (_MANAGER.search(cause.message) for cause in self.causes if cause.reason == "FieldManagerConflict")
+        found = (re.search(_MANAGER, cause.message) for cause in self.causes if cause.reason == "FieldManagerConflict")
         return tuple(dict.fromkeys(match[1] for match in found if match))
 
 
@@ -194,7 +193,7 @@ def _missing_hint(status: Status) -> str:
 def _forbidden(status: Status, verb: str, what: str, target: str) -> BerthError:
     """403 has many meanings: no permission, but also quota, a namespace on its way out, or a policy."""
     text = status.message
-    if match := _RBAC.search(text):
+    if match := re.search(_RBAC, text):
         wanted = match["path"] or match["resource"] + (f".{match['group']}" if match["group"] else "")
         scope = (
             f" in namespace {match['namespace']}" if match["namespace"] else ("" if match["path"] else " cluster-wide")
@@ -235,13 +234,13 @@ def _conflict(status: Status, verb: str, what: str) -> BerthError:
 
 
 def _owner(cause: Cause) -> str:
-    match = _MANAGER.search(cause.message)
+    match = re.search(_MANAGER, cause.message)
     return match[1] if match else "another manager"
 
 
 def _invalid(status: Status, verb: str, what: str) -> BerthError:
     causes = status.causes or (Cause("", "", status.message),)
-    immutable = any(_IMMUTABLE.search(cause.message) for cause in causes)
+    immutable = any(re.search(_IMMUTABLE, cause.message) for cause in causes)
     return (ImmutableError if immutable else InvalidError)(
         Problem(f"cannot {verb} {what}" + (f": {cause.field}" if cause.field else ""), why=cause.message)
         for cause in causes

@@ -7,7 +7,6 @@ favour of ``contains-group-kinds``). A Secret, because values and manifests may 
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from base64 import b64decode, b64encode
@@ -241,8 +240,9 @@ def _squeeze(record: ReleaseRecord) -> bytes:
         "history": [_revision(revision) for revision in record.history],
         "manifests": [_without_data(body) for body in record.manifests],
     }
-    # No time in the header and a fixed level: the same record gives the same bytes.
-    return gzip.compress(json.dumps(body, separators=(",", ":")).encode(), compresslevel=6, mtime=0)
+    # zlib's gzip header has no time in it: the same record gives the same bytes.
+    packer = zlib.compressobj(level=6, wbits=31)
+    return packer.compress(json.dumps(body, separators=(",", ":")).encode()) + packer.flush()
 
 
 def _entry(entry: Entry) -> Json:

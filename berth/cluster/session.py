@@ -201,6 +201,9 @@ class Session:
 def _read_reply(response: Response, text: bool) -> Reply:
     if response.status >= 400:
         return Reply(None, read_status(response.status, response.body, response.headers))
+    if response.status >= 300:
+        where = response.headers.get("Location", "elsewhere")
+        raise TargetError("what answers there is no Kubernetes API", why=f"it redirects to {where}")
     if text:
         return Reply(response.body.decode("utf-8", "replace"))
     try:

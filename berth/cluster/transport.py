@@ -72,6 +72,8 @@ class _Connection(http.client.HTTPConnection):
         self._tls, self._session = context, session
         self._server_name = endpoint.tls_server_name or url.hostname or ""
         self.idle_since = 0.0
+        #: Whether it has answered at most once.
+        self.fresh = True
         #: The socket, also after http.client has handed it over to a response that ends with the connection.
         self.raw: socket.socket | None = None
         self.default_port = 80 if context is None else 443
@@ -196,7 +198,9 @@ class Transport:
 
     def _keep(self, connection: _Connection) -> None:
         connection.idle_since = time.monotonic()
-        self._session = connection.session or self._session
+        if connection.fresh:  # Reading the session costs as much as a request.
+            connection.fresh = False
+            self._session = connection.session or self._session
         with self._lock:
             if len(self._idle) < MAX_KEPT:
                 self._idle.append(connection)

@@ -119,7 +119,8 @@ def program(name: str, *, report: Callable[[str], None]) -> Path:
 
 def available(named: str | Path | None = None) -> bool:
     """Whether a start needs no build."""
-    return not missing(_named(named) or cache(), PROGRAMS)
+    # A directory that the user named is never built into: if it lacks a program, a start says so at once.
+    return _named(named) is not None or not missing(cache(), PROGRAMS)
 
 
 def missing(where: Path, programs: Iterable[str]) -> list[str]:

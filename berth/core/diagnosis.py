@@ -299,7 +299,7 @@ def _of_container(pod: Json, container: Mapping[str, Any], noun: str, scene: Sce
 def _crashed(pod: Json, container: Mapping[str, Any], noun: str, reason: str) -> Cause | None:
     """A container that ended and should not have; one that runs again is only suspect after some restarts."""
     ended = dig(container, "state", "terminated") or dig(container, "lastState", "terminated") or {}
-    restarts, running = int(container.get("restartCount", 0)), dig(container, "state", "running") is not None
+    restarts, running = int(container.get("restartCount", 0)), _running(container)
     failing = ended.get("exitCode", 0) != 0 and (restarts > 0 or noun.startswith("init"))
     if container.get("ready") or not (failing or reason == "CrashLoopBackOff"):
         return None
@@ -323,7 +323,7 @@ _VOLUMES_DONE = ("Pulling", "Pulled", "Created", "Started")
 def _of_volumes(pod: Json, scene: Scene) -> Cause | None:
     name = pod["metadata"]["name"]
     failed = _latest(scene.events, pod, (*_VOLUME_FAILED, *_VOLUMES_DONE))
-    started = any(dig(c, "state", "running") for c in dig(pod, "status", "containerStatuses", default=[]))
+    started = any(_running(container) for container in dig(pod, "status", "containerStatuses", default=[]))
     if not failed or failed.get("reason") not in _VOLUME_FAILED or started:
         return None
     message = str(failed.get("message", ""))
@@ -336,7 +336,7 @@ def _of_volumes(pod: Json, scene: Scene) -> Cause | None:
 def _of_readiness(pod: Json, scene: Scene) -> Cause:
     name = pod["metadata"]["name"]
     containers = dig(pod, "status", "containerStatuses", default=[])
-    running = [c for c in containers if dig(c, "state", "running")]
+    running = [container for container in containers if _running(container)]
     if running and len(running) == len(containers):
         probe = _latest(scene.events, pod, ("Unhealthy",))
         unready = next((c["name"] for c in containers if not c.get("ready")), containers[0]["name"])
@@ -351,6 +351,10 @@ def _of_readiness(pod: Json, scene: Scene) -> Cause:
     if dig(pod, "spec", "nodeName"):
         return Cause(Weight.TRANSIENT, "Creating", f"{name} is being created on {pod['spec']['nodeName']}")
     return Cause(Weight.TRANSIENT, "Pending", f"{name} is not scheduled yet")
+
+
+def _running(container: Mapping[str, Any]) -> bool:
+    return dig(container, "state", "running") is not None
 
 
 def _latest(events: Iterable[Json], about: Json, reasons: Sequence[str], says: str = "") -> Json | None:

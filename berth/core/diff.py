@@ -60,7 +60,7 @@ _IMMUTABLE_FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "Job": (("spec", "template"), ("spec", "completionMode")),
 }
 
-#: kubectl writes the whole manifest into this annotation, the data of a Secret included.
+#: kubectl writes the whole manifest into this annotation, the data of a Secret included: never shown.
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -85,9 +85,9 @@ def changes(live: Json, after: Json) -> tuple[Change, ...]:
     for key in sorted({*live, *after} - {"status", "apiVersion", "kind"}):
         old, new = live.get(key, ABSENT), after.get(key, ABSENT)
         if key == "metadata":
-            old, new = _without_server_metadata(old), _without_server_metadata(new)
+            old, new = _plain_metadata(old), _plain_metadata(new)
         for change in _walk((key,), old, new):
-            masked = secret and (key in ("data", "stringData") or _LAST_APPLIED in change.path)
+            masked = secret and key in ("data", "stringData")
             found.append(Change(change.path, _masked(change.old), _masked(change.new)) if masked else change)
     return tuple(found)
 
@@ -198,7 +198,11 @@ def _same(path: tuple[str | int, ...], old: Any, new: Any) -> bool:
     return False
 
 
-def _without_server_metadata(meta: Any) -> Any:
+def _plain_metadata(meta: Any) -> Any:
+    """Metadata without what the server keeps, and without kubectl's copy of the manifest."""
     if not isinstance(meta, Mapping):
         return meta
-    return {key: value for key, value in meta.items() if key not in _SERVER_METADATA}
+    kept = {key: value for key, value in meta.items() if key not in _SERVER_METADATA}
+    if _LAST_APPLIED in (kept.get("annotations") or {}):
+        kept["annotations"] = {key: value for key, value in kept["annotations"].items() if key != _LAST_APPLIED}
+    return kept

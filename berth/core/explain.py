@@ -48,12 +48,8 @@ def explain(error: Exception, environment: Environment, values: Values, name: st
 
 def origins(paths: Iterable[str], values: Values) -> str:
     """Where values come from, in a sentence; empty when there are none to name."""
-    said = []
-    for path in list(paths)[:4]:
-        source = values.source_of(path)
-        if source is not None:
-            said.append(f"values.{path} is set by {source}")
-    return "; ".join(said)
+    known = dict.fromkeys(filter(None, map(values.known, paths)))
+    return "; ".join(f"values.{path} is set by {values.sources[path]}" for path in list(known)[:4])
 
 
 def hide(problem: Problem, values: Values) -> Problem:

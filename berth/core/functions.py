@@ -84,6 +84,7 @@ def limit_items(count: int) -> None:
 def combine(base: Any, *others: Any) -> dict[str, Any]:
     """Mappings merged deeply, later ones over earlier ones; lists are replaced."""
     result = dict(_mapping(base))
+    SESSION.get().step(len(result))
     for other in others:
         for key, value in _mapping(other).items():
             if isinstance(value, dict) and isinstance(result.get(key), dict):
@@ -97,7 +98,7 @@ def _mapping(value: Any) -> dict[str, Any]:
     if value is None or value is OMIT:
         return {}
     if not isinstance(value, dict):
-        raise Rejected(f"combine takes mappings, not {_kind(value)}")
+        raise Rejected(f"combine takes mappings, not {kind(value)}")
     return value
 
 
@@ -218,15 +219,16 @@ def resolved(value: Any) -> Any:
 
 def _scalar(value: Any, name: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise Rejected(f"{name} takes text or a number, not {_kind(value)}")
+        raise Rejected(f"{name} takes text or a number, not {kind(value)}")
     return value
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """The kind of a value, in the words that messages use."""
     if value is None:
         return "null"
-    for kind, name in ((bool, "true or false"), (str, "text"), (dict, "a mapping"), (list, "a list")):
-        if isinstance(value, kind):
+    for known, name in ((bool, "true or false"), (str, "text"), (dict, "a mapping"), (list, "a list")):
+        if isinstance(value, known):
             return name
     return "a number" if isinstance(value, (int, float)) else f"a {type(value).__name__}"
 

@@ -68,7 +68,7 @@ def preflight(release: str, manifests: Sequence[Manifest], around: Surroundings)
         if around.claims is not None:
             problems += _claims(release, manifest, around.claims, around.live.get(manifest.ref), warnings)
         if around.nodes is not None:
-            problems += _nodes(manifest, around.nodes)
+            problems += _nodes(manifest, around.nodes, warnings)
     problems += _kept_secrets(release, manifests, sets, around)
     if around.quotas:
         problems += _quotas(sets, around)
@@ -176,13 +176,16 @@ def _claim_differs(name: str, claim: Json, template: Json) -> Iterator[Problem]:
         )
 
 
-def _nodes(manifest: Manifest, nodes: Sequence[Json]) -> Iterator[Problem]:
-    """A hard spread needs as many domains as there are pods, or one at least."""
+def _nodes(manifest: Manifest, nodes: Sequence[Json], warnings: list[str]) -> Iterator[Problem]:
+    """A hard spread needs as many domains as there are pods, or one at least.
+
+    That no node fits at all is only a warning: an autoscaler may make the first one when a pod asks for it.
+    """
     template, wanted = manifest.body["spec"]["template"], len(ordinals(manifest.body))
     ready = [node for node in nodes if _schedulable(node, template["spec"])]
     if nodes and not ready and wanted:
         why = "all are cordoned, not ready, tainted, or without the labels that the pods ask for"
-        yield Problem(f"no node takes the pods of {manifest.ref}", why=why, hint="`kubectl get nodes`")
+        warnings.append(f"no node takes the pods of {manifest.ref} now: {why}")
         return
     for key, needed in sorted(_hard_spreads(template, wanted).items()):
         domains = {dig(node, "metadata", "labels", key) for node in ready} - {None}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from jinja2 import BaseLoader
+from jinja2 import BaseLoader, UndefinedError
 
 from berth.core.complete import complete
 from berth.core.draft import Draft, Origins
@@ -60,11 +60,11 @@ def render(
     run = _Run(profile, values, release_name, namespace, environment, environment_of(loader))
     drafts = run.drafts(templates_of(profile, loader))
     generated = any(type(value) is Generated for value, _ in run.session.tokens)
-    manifests = complete(drafts, release_name, namespace, generated)
     try:
+        manifests = complete(drafts, release_name, namespace, generated)
         return tuple(manifest for phase in phases(manifests) for manifest in phase)
     except InputError as error:
-        raise TemplateError(error.problems) from None
+        raise TemplateError([hide(problem, values) for problem in error.problems]) from None
 
 
 def templates_of(profile: Profile, loader: BaseLoader) -> list[str]:
@@ -182,6 +182,14 @@ class _Run:
                 notes[-1][path] = paths
 
         def substitute(written: str, plain: bool, path: Path | None) -> Any:
+            try:
+                return fill(written, plain, path)
+            except UndefinedError as error:
+                raise Rejected(str(error)) from None
+            except RecursionError:
+                raise Rejected("this value is nested too deeply") from None
+
+        def fill(written: str, plain: bool, path: Path | None) -> Any:
             if path is None:
                 return str(self.session.text(written))
             whole = TOKEN.fullmatch(written) if plain else None

@@ -116,13 +116,19 @@ def check(schema: Json, data: Any) -> list[Violation]:
 
 def _violations(error: Any, schema: Json, path: Path) -> Iterator[Violation]:
     kind = error.kind.name
-    part = _follow(schema, tuple(error.schema_path)[:-1])
+    steps = tuple(error.schema_path)
+    part = _follow(schema, steps[: steps.index("propertyNames")] if kind == "propertyNames" else steps[:-1])
     value = error.instance
     secret = is_secret(schema, path)
     if kind == "additionalProperties" or kind == "unevaluatedProperties":
         known = list(part.get("properties", ())) if isinstance(part, dict) else []
         for name in error.kind.unexpected:
             yield Violation((*path, name), "there is no such value", did_you_mean(name, known))
+    elif kind == "propertyNames":
+        name = str(error.kind.error.instance)
+        names = resolve(schema, part.get("propertyNames", {}))
+        form = f"text that matches {names['pattern']}" if "pattern" in names else describe(names)
+        yield Violation((*path, name), f"this key is not possible; expected {form}", str(names.get("description", "")))
     elif kind == "required":
         yield Violation((*path, error.kind.property), "a value is required")
     else:
@@ -161,9 +167,6 @@ def _expected(kind: str, error: Any, part: Any) -> str:
     if kind in ("anyOf", "oneOf", "oneOfNotValid", "oneOfMultipleValid"):
         options = part.get("anyOf") or part.get("oneOf") or []
         return " or ".join(dict.fromkeys(describe(option) for option in options)) or "something else"
-    if kind == "propertyNames":
-        names = part.get("propertyNames", {})
-        return "keys that match " + str(names.get("pattern")) if "pattern" in names else "other keys"
     return f"something else ({error.message})"
 
 

@@ -316,6 +316,7 @@ class _Reader:
         if "'\\t'" in problem or (column < len(source := _source_line(self.text, line)) and source[column] == "\t"):
             problem, hint = "a tab where YAML wants spaces", "indent with spaces"
         elif "mapping values are not allowed" in problem:
+            problem = "a colon where YAML does not expect one"
             hint = "put text that holds a colon and a blank in quotes; check the indentation"
         elif "could not find expected ':'" in problem:
             hint = "a key needs a colon; check the indentation and the quotes"

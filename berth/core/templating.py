@@ -268,7 +268,12 @@ class Environment(ImmutableSandboxedEnvironment):
             raise Rejected("% does not format text here", "join texts with ~")
         elif operator == "**" and not (abs(right) <= 64 and abs(left) <= 1_000_000):
             raise Rejected("a power this large is no number for a manifest")
-        return carry(super().call_binop(context, operator, left, right), left, right)
+        try:
+            return carry(super().call_binop(context, operator, left, right), left, right)
+        except TypeError:
+            hint = "~ joins texts" if operator == "+" and (isinstance(left, str) or isinstance(right, str)) else ""
+            kinds = f"{functions.kind(left)} and {functions.kind(right)}"
+            raise Rejected(f"{kinds} cannot be combined with {operator}", hint) from None
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """``obj.attribute``: keys of mappings first, then the few methods that templates may call."""

@@ -25,7 +25,7 @@ MARKS = re.compile(f"{MARK}[0-9:]*{END}")
 #: Limits of one template run. They are far above what a release can be (etcd takes objects of 1.5 MiB).
 MAX_TEXT = 16 * 1024 * 1024
 MAX_ITEMS = 100_000
-MAX_STEPS = 500_000
+MAX_STEPS = 100_000
 
 #: Where an expression is: template name, line, and the dotted paths of the values that it names.
 Site = tuple[str, int, tuple[str, ...]]
@@ -133,6 +133,7 @@ class Session:
             note(path, value.paths)
             return int(value) if kind is Whole else float(value)
         if isinstance(value, dict):
+            self.step(len(value))
             made: dict[str, Any] = {}
             for key, item in value.items():
                 if not isinstance(key, str):
@@ -144,6 +145,7 @@ class Session:
             note(path, paths_of(value))
             return made
         if isinstance(value, (list, tuple)):
+            self.step(len(value))
             items: list[Any] = []
             for item in value:
                 part = self.plain(item, (*path, len(items)), note)

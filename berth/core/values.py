@@ -36,15 +36,16 @@ class Values:
     sources: Mapping[str, Source] = field(default_factory=dict)
     secret_paths: frozenset[str] = frozenset()
 
+    def known(self, path: str) -> str:
+        """The longest part of a path that anybody set; empty when nobody did."""
+        parts = re.split(r"(?<!\\)\.", path)
+        while parts and ".".join(parts) not in self.sources:
+            parts.pop()
+        return ".".join(parts)
+
     def source_of(self, path: str) -> Source | None:
         """Who set a value, or the nearest thing around it."""
-        parts = re.split(r"(?<!\\)\.", path)
-        while parts:
-            found = self.sources.get(".".join(parts))
-            if found is not None:
-                return found
-            parts.pop()
-        return None
+        return self.sources.get(self.known(path))
 
     def masked(self) -> Json:
         """The values with the secret ones hidden, for records and listings."""
@@ -171,7 +172,13 @@ class _Merging:
                 self.problems.append(Problem(f"{dotted((*path, step))}: there is no such value", where, hint=hint))
                 return
             path, part = (*path, step), inner
-        self._put(path, _typed(text, self.schema, part), Layer("--set", {}, {(): Position(where)}), where)
+        try:
+            value = _typed(text, self.schema, part)
+        except InputError as error:
+            first = error.problems[0]
+            self.problems.append(Problem(f"{dotted(path)}: {first.what}", where, hint=first.hint))
+            return
+        self._put(path, value, Layer("--set", {}, {(): Position(where)}), where)
 
     def _put(self, path: Path, value: Any, layer: Layer, where: str) -> None:
         here: Any = self.data
@@ -190,6 +197,8 @@ class _Merging:
             elif last or not isinstance(here.get(step), (dict, list)):
                 here[step] = following
             here = here[step]
+            if not last and path[: index + 1] not in self.sources:
+                self.sources[path[: index + 1]] = Source(layer.name, layer.positions[()])
         self._forget(path)
         self._record(value, path, layer)
 
@@ -242,7 +251,11 @@ class _Merging:
 
 
 def _typed(text: str, root: Json, part: Any) -> Any:
-    """What the text of a ``--set`` stands for, by the types that its schema allows; the text itself when none fits."""
+    """What the text of a ``--set`` stands for, by the types that its schema allows; the text itself when none fits.
+
+    Raises:
+        InputError: it begins like a list or mapping, and is none.
+    """
     types = schemas.types_of(root, part)
     if not types:
         options = [option for branch in schemas.branches(root, part) for option in branch.get("enum", ())]
@@ -262,10 +275,7 @@ def _typed(text: str, root: Json, part: Any) -> Any:
     if "number" in types and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text):
         return float(text) if "." in text else int(text)
     if ("array" in types and text.startswith("[")) or ("object" in types and text.startswith("{")):
-        try:
-            return read_one(text, "--set", hooks=Hooks(reveal=False)).data
-        except InputError:
-            return text
+        return read_one(text, "--set", hooks=Hooks(reveal=False)).data
     return text
 
 

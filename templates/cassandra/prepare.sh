@@ -11,6 +11,7 @@ say() { echo "prepare: $*"; }
 gossips() { timeout 3 bash -c "exec 3<>/dev/tcp/$1/7000" 2>/dev/null; }
 
 cp -R "$CASSANDRA_CONF/." /conf-copy/
+chmod -R u+rwX /conf-copy/* # the image's entry point writes into these files
 seeds=$first,$second
 if [ -e /var/lib/cassandra/.joined ]; then
   say "starting with its data"

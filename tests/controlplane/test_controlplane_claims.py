@@ -90,7 +90,8 @@ def test_retain_policy_releases_the_volume_and_keeps_it(namespace: Namespace) ->
 def test_a_claim_in_use_waits_for_its_pod(namespace: Namespace) -> None:
     namespace.claim("data", None)
     namespace.pod("user", claim="data")
-    namespace.bound("data")
+    # Only a pod that has its node protects its claim, and the claim is bound before that.
+    namespace.eventually(lambda: namespace.ready(namespace.get("pods", "user")))
     namespace.delete("persistentvolumeclaims", "data")
     claim = namespace.get("persistentvolumeclaims", "data")
     assert claim["metadata"]["deletionTimestamp"]

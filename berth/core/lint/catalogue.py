@@ -29,6 +29,13 @@ RENDER = declared(
     "What does not render cannot be installed, and nothing else of that environment can be checked.",
     fix="see the message",
 )
+SECOND = declared(
+    "names/second-release",
+    "A profile can be installed twice in one namespace",
+    Severity.ERROR,
+    "Two releases of one profile, under two names, must not fight over an object. Cluster-scoped ones may be shared.",
+    fix="""make the name with named("...")""",
+)
 SCHEMA = declared(
     "schema/valid",
     "Manifests fit the schemas of Kubernetes",

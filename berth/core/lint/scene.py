@@ -239,7 +239,7 @@ class Scene:
         return ((workload, container) for workload in self.workloads for container in workload.containers)
 
     def selected(self, selector: Part) -> list[Workload]:
-        """The workloads of which a Service's selector (a plain mapping) meets at least one pod; none for an empty one."""
+        """The workloads of which a Service's selector (a plain mapping) meets any pod; none for an empty one."""
         wanted = selector.body
         if not wanted:
             return []

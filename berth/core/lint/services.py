@@ -61,12 +61,12 @@ def target_port(scene: Scene) -> Iterator[Hit]:
         for workload in scene.selected(service.at("spec", "selector")):
             for port in service.at("spec").each("ports"):
                 target = port.get("targetPort") or port.get("port")
-                if not _declares(workload, target):
+                if isinstance(target, str | int) and not _declares(workload, target):
                     key = "targetPort" if port.get("targetPort") else "port"
                     yield port.hit(f"no container of {workload.title} declares the port {target!r}", key)
 
 
-def _declares(workload: Workload, target: object) -> bool:
+def _declares(workload: Workload, target: str | int) -> bool:
     for container in workload.containers:
         if container.runs_on:
             known: set[str] | set[int] = container.port_names() if isinstance(target, str) else container.port_numbers()

@@ -65,8 +65,8 @@ def kube(server: FakeServer, retry: Retry) -> Iterator[Kube]:
         Transport(Endpoint(server.url)),
         "context test (http://127.0.0.1)",
         retry=retry,
-        read_timeout=0.3,
-        write_timeout=0.3,
+        read_timeout=10,
+        write_timeout=10,
     )
     yield client
     client.close()

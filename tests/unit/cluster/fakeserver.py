@@ -129,6 +129,8 @@ class FakeServer:
     tls: ssl.SSLContext | None = None
     script: deque[Act] = field(default_factory=deque)
     requests: list[Request] = field(default_factory=list)
+    #: The header lines of the last request, as they were.
+    lines: list[str] = field(default_factory=list)
     connections: int = 0
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -146,7 +148,7 @@ class FakeServer:
             def handle(self) -> None:
                 fake.connections += 1
                 wire = Wire(self.request, fake)
-                while wire.open and (request := _read(self.rfile)):
+                while wire.open and (request := _read(self.rfile, fake.lines)):
                     fake.requests.append(request)
                     act = fake.script.popleft() if fake.script else fake.default
                     act(wire)
@@ -184,7 +186,8 @@ class FakeServer:
         self._server.server_close()
 
 
-def _read(file: Any) -> Request | None:
+def _read(file: Any, lines: list[str]) -> Request | None:
+    lines.clear()
     try:
         line = file.readline().decode()
         if not line.strip():
@@ -192,6 +195,7 @@ def _read(file: Any) -> Request | None:
         method, path, _ = line.split(" ", 2)
         headers: dict[str, str] = {}
         while (head := file.readline().decode().strip()) != "":
+            lines.append(head)
             name, _, value = head.partition(":")
             headers[name.lower()] = value.strip()
         return Request(method, path, headers, file.read(int(headers.get("content-length", 0))))

@@ -49,11 +49,12 @@ MISSING = status(404, "NotFound", 'configmaps "a" not found')
     ],
 )
 def test_every_idempotent_verb_gets_over_every_fault(server: FakeServer, kube: Kube, fault: Act) -> None:
+    client = kube.hasty(0.3) if fault is hang else kube
     server.play(fault, answer(LIVE), fault, answer(LIVE), fault, answer({"items": [LIVE]}), fault, answer(LIVE))
-    assert kube.get(REF) == LIVE
-    assert kube.apply(BODY) == LIVE
-    assert kube.list("", "ConfigMap", "shop").items == [LIVE]
-    assert kube.delete(REF, uid="1") == LIVE
+    assert client.get(REF) == LIVE
+    assert client.apply(BODY) == LIVE
+    assert client.list("", "ConfigMap", "shop").items == [LIVE]
+    assert client.delete(REF, uid="1") == LIVE
     assert len(server.requests) == 8
 
 
@@ -253,6 +254,9 @@ def test_a_denial_is_not_repeated(server: FakeServer, kube: Kube) -> None:
 def test_a_web_page_is_no_api(server: FakeServer, kube: Kube) -> None:
     server.default = answer(b"<!doctype html><title>Welcome</title>")
     with pytest.raises(TargetError, match="no Kubernetes API"):
+        kube.version()
+    server.default = answer(b"", 302, {"Location": "https://login.example"})
+    with pytest.raises(TargetError, match=r"redirects to https://login\.example"):
         kube.version()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from berth.cluster.lock import Lock, _machine, own_holder
 from berth.core.errors import LockedError
 from berth.core.objects import Json
 from tests.unit.cluster.conftest import Time
-from tests.unit.cluster.fakeserver import FakeServer, Wire, answer, reset, status
+from tests.unit.cluster.fakeserver import FakeServer, Wire, answer, hang, reset, status
 
 pytestmark = pytest.mark.unit
 
@@ -188,3 +189,14 @@ def test_a_release_that_fails_is_left_to_expire(server: FakeServer, lock: Lock) 
 def test_holders_are_all_different() -> None:
     assert own_holder() != own_holder()
     assert f"/{os.getpid()}/" in own_holder()
+
+
+def test_giving_back_does_not_wait_for_a_renewal_that_hangs(server: FakeServer, kube: Kube) -> None:
+    lock = Lock(kube, "shop", "web", "bob@host/2/abc/e", renew=0.05)
+    server.play(MISSING, echo, *[hang] * 5)
+    lock.acquire()
+    while len(server.requests) < 3:
+        pass
+    begun = monotonic()
+    lock.release()
+    assert monotonic() - begun < 5

@@ -13,7 +13,7 @@ from berth.cluster import kubeconfig
 from berth.cluster.target import NoTarget, resolve
 from berth.core.errors import BerthError, DeniedError, ExitCode, TargetError
 from tests.unit.cluster.conftest import PKI
-from tests.unit.cluster.fakeserver import FakeServer, answer
+from tests.unit.cluster.fakeserver import FakeServer, Wire, answer
 
 pytestmark = pytest.mark.unit
 
@@ -151,14 +151,18 @@ def connect_error(path: Path, tmp_path: Path) -> TargetError:
         ({"client-certificate-data": "!"}, "client-certificate-data is no base64"),
         ({"client-certificate-data": "AAAA"}, "has no client-key"),
         ({"client-certificate-data": "AAAA", "client-key-data": "AAAA"}, "certificates do not load"),
+        ({"client-certificate-data": "/////w==", "client-key-data": "AAAA"}, "is no PEM text"),
     ],
 )
 def test_credentials_that_cannot_be_used(tmp_path: Path, user: dict[str, str], message: str) -> None:
     assert message in str(connect_error(write(tmp_path / "config", "a", current="a", **user), tmp_path))
 
 
-def test_a_server_that_is_no_url(tmp_path: Path) -> None:
-    path = write(tmp_path / "config", "a", current="a", server="api.example:6443")
+@pytest.mark.parametrize(
+    "server", ["", "api.example:6443", "https://", "https://api.example:port", "ftp://api.example"]
+)
+def test_a_server_that_is_no_url(tmp_path: Path, server: str) -> None:
+    path = write(tmp_path / "config", "a", current="a", server=server)
     assert "no usable server URL" in str(connect_error(path, tmp_path))
 
 
@@ -288,3 +292,24 @@ def test_in_cluster_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", tmp_path)
     with pytest.raises(BerthError, match="does not run in a pod"):
         resolve("in-cluster", None, home(tmp_path))
+
+
+def test_a_user_that_acts_as_another_does_so(tmp_path: Path, server: FakeServer) -> None:
+    user = {"token": "abc", "as": "ann", "as-groups": ["dev", "ops"], "as-user-extra": {"why": ["test"]}}
+    path = write(tmp_path / "config", "a", current="a", server=server.url, **user)
+    seen: list[str] = []
+
+    def look(wire: Wire) -> None:
+        seen.extend(wire.server.lines)
+        answer({})(wire)
+
+    server.play(look)
+    kube = resolve(None, str(path), home(tmp_path)).connect()
+    kube.version()
+    kube.close()
+    assert [line for line in seen if line.startswith("Impersonate")] == [
+        "Impersonate-User: ann",
+        "Impersonate-Group: dev",
+        "Impersonate-Group: ops",
+        "Impersonate-Extra-why: test",
+    ]

@@ -24,28 +24,28 @@ def test_a_connection_is_kept_for_the_next_request(server: FakeServer, transport
     server.default = answer({"a": 1})
     transport = transports(Endpoint(server.url))
     for _ in range(3):
-        assert transport.send("GET", "/x", timeout=1).body == b'{"a": 1}'
+        assert transport.send("GET", "/x", timeout=10).body == b'{"a": 1}'
     assert server.connections == 1
 
 
 def test_a_large_body_leaves_the_connection_usable(server: FakeServer, transports: Make) -> None:
     server.default = answer("x" * 300_000)
     transport = transports(Endpoint(server.url))
-    assert [len(transport.send("GET", "/x", timeout=2).body) for _ in range(2)] == [300_002] * 2
+    assert [len(transport.send("GET", "/x", timeout=10).body) for _ in range(2)] == [300_002] * 2
     assert server.connections == 1
 
 
 def test_a_chunked_and_a_gzipped_body_are_read(server: FakeServer, transports: Make) -> None:
     transport = transports(Endpoint(server.url))
     server.play(stream({"a": 1}, {"b": 2}), answer({"c": 3}, compress=True))
-    assert transport.send("GET", "/x", timeout=1).body == b'{"a": 1}\n{"b": 2}\n'
-    assert transport.send("GET", "/x", timeout=1).body == b'{"c": 3}'
+    assert transport.send("GET", "/x", timeout=10).body == b'{"a": 1}\n{"b": 2}\n'
+    assert transport.send("GET", "/x", timeout=10).body == b'{"c": 3}'
     assert server.connections == 1
 
 
 def test_a_path_in_the_server_url_is_a_prefix(server: FakeServer, transports: Make) -> None:
     server.default = answer({})
-    transports(Endpoint(server.url + "/k8s/clusters/c-1/")).send("GET", "/version", timeout=1)
+    transports(Endpoint(server.url + "/k8s/clusters/c-1/")).send("GET", "/version", timeout=10)
     assert server.requests[0].path == "/k8s/clusters/c-1/version"
 
 
@@ -59,9 +59,9 @@ def test_a_connection_that_the_server_closed_while_idle_is_not_used_again(server
 
     server.play(answer_and_close, answer({}))
     transport = transports(Endpoint(server.url))
-    transport.send("GET", "/x", timeout=1)
-    assert closed.wait(1)
-    assert transport.send("GET", "/x", timeout=1).status == 200
+    transport.send("GET", "/x", timeout=10)
+    assert closed.wait(10)
+    assert transport.send("GET", "/x", timeout=10).status == 200
     assert server.connections == 2
 
 
@@ -71,13 +71,13 @@ def test_a_connection_that_ends_early_is_broken(
 ) -> None:
     server.play(act)
     with pytest.raises(Broken):
-        transports(Endpoint(server.url)).send("GET", "/x", timeout=1)
+        transports(Endpoint(server.url)).send("GET", "/x", timeout=10)
 
 
 def test_a_cut_large_body_is_broken(server: FakeServer, transports: Make) -> None:
     server.play(cut("x" * 500_000, 100_000))
     with pytest.raises(Broken, match="cut short"):
-        transports(Endpoint(server.url)).send("GET", "/x", timeout=1)
+        transports(Endpoint(server.url)).send("GET", "/x", timeout=10)
 
 
 def test_a_silent_server_is_stalled(server: FakeServer, transports: Make) -> None:
@@ -96,7 +96,7 @@ def test_a_server_that_drips_cannot_go_past_the_deadline(server: FakeServer, tra
     begun = time.monotonic()
     with pytest.raises(Stalled):
         transports(Endpoint(server.url)).send("GET", "/x", timeout=0.2)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
 
 
 def test_nobody_listens(transports: Make) -> None:
@@ -104,7 +104,7 @@ def test_nobody_listens(transports: Make) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(Unreachable) as caught:
-        transports(Endpoint(f"http://127.0.0.1:{port}")).send("GET", "/x", timeout=1)
+        transports(Endpoint(f"http://127.0.0.1:{port}")).send("GET", "/x", timeout=10)
     assert caught.value.kind == "refused"
 
 
@@ -116,7 +116,7 @@ def test_a_name_that_does_not_resolve(transports: Make, monkeypatch: pytest.Monk
     transport = transports(Endpoint("https://nowhere.invalid", insecure=True))
     monkeypatch.setattr("socket.getaddrinfo", fail)
     with pytest.raises(Unreachable) as caught:
-        transport.send("GET", "/x", timeout=1)
+        transport.send("GET", "/x", timeout=10)
     assert caught.value.kind == "dns"
 
 
@@ -132,7 +132,7 @@ def test_tls_by_the_kubeconfigs_authority_and_with_a_client_certificate(
     tls_server.default = look
     endpoint = Endpoint(tls_server.url, authority=pem("ca.pem"), certificate=pem("client.pem"), key=pem("client.key"))
     transport = transports(endpoint)
-    assert transport.send("GET", "/x", timeout=1).status == 200
+    assert transport.send("GET", "/x", timeout=10).status == 200
     assert "test user" in str(seen[0])
     assert "PRIVATE" not in repr(endpoint)
 
@@ -146,9 +146,9 @@ def test_the_next_connection_resumes_the_tls_session(tls_server: FakeServer, tra
 
     tls_server.default = look
     transport = transports(Endpoint(tls_server.url, authority=pem("ca.pem")))
-    transport.send("GET", "/x", timeout=1)
+    transport.send("GET", "/x", timeout=10)
     transport.close()
-    transport.send("GET", "/x", timeout=1)
+    transport.send("GET", "/x", timeout=10)
     assert reused == [False, True]
 
 
@@ -167,10 +167,10 @@ def test_who_the_server_must_be(
     tls_server.default = answer({})
     transport = transports(Endpoint(**{"server": tls_server.url, "authority": pem("ca.pem"), **change}))  # type: ignore[arg-type]
     if works:
-        assert transport.send("GET", "/x", timeout=1).status == 200
+        assert transport.send("GET", "/x", timeout=10).status == 200
     else:
         with pytest.raises(Unreachable, match="certificate") as caught:
-            transport.send("GET", "/x", timeout=1)
+            transport.send("GET", "/x", timeout=10)
         assert caught.value.kind == "tls"
 
 
@@ -227,7 +227,7 @@ def test_through_a_proxy(tls_server: FakeServer, transports: Make) -> None:
     proxy.play(tunnel)
     via = f"http://user:p%40ss@127.0.0.1:{proxy.port}"
     transport = transports(Endpoint(tls_server.url, authority=pem("ca.pem"), proxy=via))
-    assert transport.send("GET", "/x", timeout=1).body == b'{"through": "proxy"}'
+    assert transport.send("GET", "/x", timeout=10).body == b'{"through": "proxy"}'
     assert proxy.requests[0].method == "CONNECT"
     assert proxy.requests[0].path == f"127.0.0.1:{tls_server.port}"
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic dXNlcjpwQHNz"
@@ -239,14 +239,14 @@ def test_a_proxy_that_refuses(server: FakeServer, transports: Make) -> None:
     server.play(answer({}, 407))
     transport = transports(Endpoint("https://api.example:6443", authority=pem("ca.pem"), proxy=server.url))
     with pytest.raises(Unreachable) as caught:
-        transport.send("GET", "/x", timeout=1)
+        transport.send("GET", "/x", timeout=10)
     assert caught.value.kind == "proxy"
 
 
 def test_a_stream_gives_whole_lines_however_they_are_cut(server: FakeServer, transports: Make) -> None:
     for chunked in (True, False):
         server.play(stream(b'{"a":', b' 1}\n{"b": 2}\n{"c"', chunked=chunked))
-        with transports(Endpoint(server.url)).stream("/watch", read_timeout=1) as opened:
+        with transports(Endpoint(server.url)).stream("/watch", read_timeout=10) as opened:
             assert list(opened.lines()) == [b'{"a": 1}', b'{"b": 2}']
 
 
@@ -267,9 +267,9 @@ def test_closing_a_stream_wakes_its_reader(server: FakeServer, transports: Make,
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert first.wait(1)
+    assert first.wait(10)
     opened.close()
-    reader.join(1)
+    reader.join(10)
     assert not reader.is_alive()
     assert got == [b'{"a": 1}']
 
@@ -279,7 +279,7 @@ def test_a_silent_stream_is_stalled_and_a_reset_one_broken(server: FakeServer, t
     transport = transports(Endpoint(server.url))
     with transport.stream("/watch", read_timeout=0.05) as opened, pytest.raises(Stalled):
         list(opened.lines())
-    with transport.stream("/watch", read_timeout=1) as opened, pytest.raises(Broken):
+    with transport.stream("/watch", read_timeout=10) as opened, pytest.raises(Broken):
         list(opened.lines())
 
 
@@ -297,7 +297,7 @@ def test_no_more_requests_in_flight_than_allowed(server: FakeServer) -> None:
 
     server.default = slow
     transport = Transport(Endpoint(server.url), concurrency=3)
-    threads = [threading.Thread(target=transport.send, args=("GET", "/x"), kwargs={"timeout": 2}) for _ in range(12)]
+    threads = [threading.Thread(target=transport.send, args=("GET", "/x"), kwargs={"timeout": 20}) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -305,3 +305,12 @@ def test_no_more_requests_in_flight_than_allowed(server: FakeServer) -> None:
     transport.close()
     assert most[0] == 3
     assert server.connections <= 3
+
+
+def test_answers_are_compressed_only_on_the_way_from_afar(server: FakeServer, transports: Make) -> None:
+    server.default = answer({"a": 1}, compress=True)
+    transport = transports(Endpoint(server.url))
+    transport.send("GET", "/x", timeout=10)
+    assert "accept-encoding" not in server.requests[0].headers
+    afar = transports(Endpoint("http://api.example", proxy=server.url))
+    assert ("Accept-Encoding", "gzip") in afar._common

@@ -66,11 +66,11 @@ def versions(server: FakeServer) -> list[str]:
 
 
 def take(events: queue.SimpleQueue[WatchEvent], count: int) -> list[WatchEvent]:
-    return [events.get(timeout=3) for _ in range(count)]
+    return [events.get(timeout=20) for _ in range(count)]
 
 
 def wait_for_requests(server: FakeServer, count: int) -> None:
-    for _ in range(3000):
+    for _ in range(20_000):
         if len(server.requests) >= count:
             return
         server.released.wait(0.001)
@@ -110,8 +110,9 @@ def test_a_line_that_was_cut_is_told_again(server: FakeServer, start: Start) -> 
 
 def test_a_silent_server_is_asked_again(server: FakeServer, start: Start) -> None:
     change = pod("a", 6)
-    again = stream(event("MODIFIED", change), end=hang)
-    events = start(listed(5), stream(bookmark(5), end=hang), again, silence=0.05)
+    events = start(listed(5), stream(bookmark(5), end=hang), silence=0.1)
+    # Whatever comes after the script: on a busy machine a try may be given up before it is answered.
+    server.default = stream(event("MODIFIED", change), end=hang)
     assert take(events, 2) == [Synced(()), Changed(change)]
     assert versions(server)[:3] == ["list", "5", "5"]
 
@@ -183,7 +184,7 @@ def test_stop_is_prompt_and_final(server: FakeServer, kube: Kube) -> None:
     assert take(events, 1) == [Synced(())]
     wait_for_requests(server, 2)
     watcher.stop()
-    watcher.join(1)
+    watcher.join(5)
     assert not watcher._thread.is_alive()
     assert events.empty()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import DictLoader
@@ -44,7 +45,13 @@ def cook(
     templates = {"web/a.yaml": template} if isinstance(template, str) else dict(template)
     profile = profile_of(values, schema)
     merged = merge(profile)
-    return render(profile, merged, release, namespace, environment, DictLoader(templates))
+    return render(profile, merged, release, namespace, environment, _loader(tuple(sorted(templates.items()))))
+
+
+@lru_cache(maxsize=128)
+def _loader(templates: tuple[tuple[str, str], ...]) -> DictLoader:
+    """One loader for the same templates, so that they are compiled once."""
+    return DictLoader(dict(templates))
 
 
 def data_of(lines: str, values: Json | None = None, **others: str) -> Json:

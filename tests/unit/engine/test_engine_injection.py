@@ -9,8 +9,8 @@ from base64 import b64encode
 import pytest
 
 from berth.core.errors import TemplateError, ValuesError
-from berth.core.yamltext import dump
 from berth.core.strictyaml import read_one
+from berth.core.yamltext import dump
 from tests.unit.engine.support import CONFIG_MAP, cook, data_of, problems_of
 
 pytestmark = pytest.mark.unit
@@ -239,7 +239,7 @@ ESCAPES = {
     "joiner": "{{ joiner.__init__.__globals__ }}",
     "cycler": "{{ cycler.__init__.__globals__ }}",
     "map": "{{ [values.s] | map(attribute='__class__') | list }}",
-    "sort": "{{ [values.s] | sort(attribute='__class__') }}",
+    "sort": "{{ [values.s, 'b'] | sort(attribute='__class__') }}",
     "groupby": "{{ [values.s] | groupby('__class__') }}",
     "undefined": "{{ nothing.__class__ }}",
     "environment": "{{ environment }}",
@@ -315,7 +315,16 @@ BOMBS = {
     "zfill": "{{ '1'.zfill(10 ** 9) }}",
     "format width": "{{ '%1000000000d' % 1 }}",
     "center filter": "{{ 'x' | center(10 ** 9) }}",
-    "shift of lists": "{{ [[1] * 90000] * 90000 }}",
+    "lists of one list": "{{ [[1] * 90000] * 90000 }}",
+    "mappings of one mapping": (
+        "{% set n = namespace(s={}) %}{% for i in range(40) %}{% set n.s = {'a': n.s, 'b': n.s} %}{% endfor %}{{ n.s }}"
+    ),
+    "merging them": (
+        "{% set n = namespace(s={}) %}{% for i in range(40) %}{% set n.s = {'a': n.s, 'b': n.s} %}{% endfor %}"
+        "{{ n.s | combine(n.s) }}"
+    ),
+    "a deep list": "{% set n = namespace(s=[]) %}{% for i in range(5000) %}{% set n.s = [n.s] %}{% endfor %}{{ n.s }}",
+    "an undefined item": "{{ [nothing] }}",
 }
 
 

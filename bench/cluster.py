@@ -1,0 +1,59 @@
+"""The control plane that the benchmark runs on, and a fresh namespace for each repetition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from berth import controlplane
+from berth.cluster.kube import Kube
+from berth.cluster.target import resolve
+from berth.core.objects import ObjectRef
+
+from bench.measuring import BenchError
+
+NAME = "bench"
+_PATIENCE = 300.0
+
+
+class Cluster:
+    """The plane, started if need be; ``close`` leaves it running, since the next run wants it again."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        status = controlplane.start(NAME, report=report)
+        self.kubeconfig: Path = status.kubeconfig
+        self.version = status.version
+        self._kube: Kube = resolve(None, str(self.kubeconfig), {}).connect()
+
+    def close(self) -> None:
+        self._kube.close()
+
+    def open_namespace(self, name: str) -> None:
+        """Make a namespace, and wait for what the controllers put into each."""
+        self._kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        awaited = [ObjectRef("", "ServiceAccount", name, "default"), ObjectRef("", "ConfigMap", name, "kube-root-ca.crt")]
+        _until(lambda: all(self._kube.get(ref) for ref in awaited), f"namespace {name} is not ready for pods")
+
+    def drop_namespace(self, name: str) -> None:
+        """Delete a namespace with everything in it, and wait until all of it is gone, volumes included."""
+        space = ObjectRef("", "Namespace", "", name)
+        self._kube.delete(space)
+        _until(lambda: self._kube.get(space) is None and not self._volumes(name), f"namespace {name} does not go away")
+
+    def ready_sets(self, namespace: str) -> int:
+        """How many StatefulSets have all of their replicas ready."""
+        found = self._kube.list("apps", "StatefulSet", namespace).items
+        return sum(body.get("status", {}).get("readyReplicas", 0) == body["spec"]["replicas"] for body in found)
+
+    def _volumes(self, namespace: str) -> bool:
+        volumes = self._kube.list("", "PersistentVolume").items
+        return any(((body["spec"].get("claimRef") or {}).get("namespace")) == namespace for body in volumes)
+
+
+def _until(done: Callable[[], bool], otherwise: str) -> None:
+    began = time.monotonic()
+    while not done():
+        if time.monotonic() - began > _PATIENCE:
+            raise BenchError(f"{otherwise} after {_PATIENCE:.0f} s")
+        time.sleep(0.2)

@@ -1,0 +1,94 @@
+"""Who is compared, and the commands that each of them takes for the same work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+
+Command = list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Where the programs are."""
+
+    kubectl: str
+    helm: str
+    berth: Command
+    python: str = sys.executable
+
+
+def find_berth() -> Command:
+    """The program that an installation made, else the module."""
+    script = Path(sys.executable).with_name("berth")
+    return [str(script)] if script.is_file() else [sys.executable, "-m", "berth"]
+
+
+def find_invoke() -> Command:
+    script = Path(sys.executable).with_name("invoke")
+    return [str(script)] if script.is_file() else [sys.executable, "-m", "invoke"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be brought up: a profile for berth, and its manifests as a file and as a chart for the others."""
+
+    profile: str
+    flags: tuple[str, ...]
+    namespace: str
+    directory: Path
+    sets: int
+
+    @property
+    def manifests(self) -> Path:
+        return self.directory / "manifests.yaml"
+
+    @property
+    def chart(self) -> Path:
+        return self.directory / "chart"
+
+    def write(self, text: str) -> None:
+        """Write the rendered manifests, once for kubectl and Python and once as a chart."""
+        templates = self.chart / "templates"
+        templates.mkdir(parents=True, exist_ok=True)
+        self.manifests.write_text(text, encoding="utf-8")
+        (templates / "manifests.yaml").write_text(text, encoding="utf-8")
+        described = f"apiVersion: v2\nname: {self.profile}\ndescription: rendered\nversion: 1.0.0\n"
+        (self.chart / "Chart.yaml").write_text(described, encoding="utf-8")
+
+
+def _berth(tools: Tools, work: Work) -> list[Command]:
+    return [[*tools.berth, "up", "--profile", work.profile, *work.flags, "--namespace", work.namespace]]
+
+
+def _kubectl(tools: Tools, work: Work) -> list[Command]:
+    chosen = f"app.kubernetes.io/instance={work.profile}"
+    return [
+        [tools.kubectl, "apply", "-f", str(work.manifests)],
+        [tools.kubectl, "rollout", "status", "statefulset", "-n", work.namespace, "-l", chosen, "--timeout=10m"],
+    ]
+
+
+def _helm(tools: Tools, work: Work) -> list[Command]:
+    where = ["--namespace", work.namespace]
+    return [[tools.helm, "upgrade", "--install", work.profile, str(work.chart), *where, "--wait", "--timeout", "10m"]]
+
+
+def _plain(tools: Tools, work: Work) -> list[Command]:
+    cache = work.directory.parent / "discovery.json"
+    script = str(HERE / "plain_client.py")
+    return [[tools.python, script, str(work.manifests), work.namespace, str(cache)]]
+
+
+#: The same command brings up and, run again, finds nothing to do.
+CONTENDERS: dict[str, Callable[[Tools, Work], list[Command]]] = {
+    "berth": _berth,
+    "kubectl": _kubectl,
+    "helm": _helm,
+    "python client": _plain,
+}

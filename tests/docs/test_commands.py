@@ -1,0 +1,63 @@
+"""Every command of every page is run, and prints what the page shows.
+
+``pytest tests/docs/test_commands.py --record-docs`` writes what the commands print into the pages where it differs;
+review it as you would review code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from berth import controlplane
+from berth.cluster.kube import Kube
+from tests.docs.conftest import Open, Reader
+from tests.docs.console import difference, run_page
+from tests.docs.pages import Page, pages
+from tests.docs.recording import record
+
+
+def _with(plane: str) -> list[Page]:
+    return [page for page in pages() if page.settings["plane"] == plane and page.steps]
+
+
+def _check(page: Page, reader: Reader, rewrite: bool) -> None:
+    outputs = run_page(page, reader.shell, reader.directory, reader.renames)
+    if rewrite:
+        record(page, outputs)
+        return
+    differences = [
+        f"{page}:{command.line}: $ {command.text}\n{found}"
+        for command in page.commands
+        if command.line in outputs and (found := difference(command.output, outputs[command.line]))
+    ]
+    assert not differences, "\n\n".join(differences)
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("page", _with("none"), ids=str)
+def test_without_a_cluster(page: Page, open_reader: Open, record_docs: bool) -> None:
+    """Pages whose commands need no cluster."""
+    _check(page, open_reader(page), record_docs)
+
+
+@pytest.mark.controlplane
+@pytest.mark.parametrize("page", _with("shared"), ids=str)
+def test_on_the_shared_plane(page: Page, open_reader: Open, plane: Path, space: str, kube: Kube, record_docs: bool) -> None:
+    """Pages that stay within a namespace, which is `default` in the page and one of its own here."""
+    _check(page, open_reader(page, plane, space), record_docs)
+
+
+@pytest.mark.controlplane
+@pytest.mark.slow
+def test_the_path_of_a_newcomer(
+    open_reader: Open, record_docs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README and then the tutorial, page after page, on a control plane that the pages start themselves."""
+    try:
+        for page in _with("own"):
+            _check(page, open_reader(page), record_docs)
+    finally:
+        monkeypatch.setenv("BERTH_STATE_DIR", str(tmp_path / "home/.local/state/berth"))
+        controlplane.delete()
