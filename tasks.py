@@ -6,7 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
+from invoke.tasks import task
 
 from berth.cli import namespace
 
@@ -40,6 +41,7 @@ def check(ctx: Context) -> None:
     _run(ctx, "mypy")
     _run(ctx, "lint-imports")
     _run(ctx, "invoke lint")
+    _run(ctx, "invoke lint --kubernetes 1.30")
     _run(ctx, "python tests/checks/wheel.py")
 
 

@@ -4,47 +4,128 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from bench.cluster import Cluster
-from bench.contenders import CONTENDERS, HERE, ROOT, Command, Tools, Work, find_invoke
+from bench.contenders import CONTENDERS, HERE, ROOT, Command, Tools, Work
 from bench.measuring import BenchError, Row, Sample, measure, rotated
 
-Report = Callable[[str], None]
-
-ONE, MANY = "one nginx release", "100 StatefulSets"
-RENDER, LIST = "render of 200 documents", "list of tasks"
+ONE, MANY, RENDER, LIST = "one", "many", "render", "list"
 FRESH, UNCHANGED = "fresh", "unchanged"
 BARE = "invoke, empty tasks.py"
+
+#: StatefulSets in the case MANY; with a headless Service each they are also the 200 documents of RENDER.
+COUNT = 100
+#: The cases without a cluster take so little time that more repetitions cost nothing.
+LOCAL_FACTOR = 3
 
 _USER_TASKS = "from berth.cli import namespace\n\n__all__ = ['namespace']\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A command that needs no cluster, and where it runs; Invoke ends with 1 when there is nothing to list."""
+
+    command: Command
+    directory: Path
+    codes: tuple[int, ...] = (0,)
+
+
 @dataclass(slots=True)
 class Bench:
-    """One run of the benchmark."""
+    """One run of the benchmark; files are written below ``directory``."""
 
     tools: Tools
     cluster: Cluster
     directory: Path
     repeat: int
-    report: Report
+    report: Callable[[str], None]
     _samples: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def run(self, chosen: Sequence[str]) -> Iterator[Row]:
-        """Measure the chosen cases, all of the contenders in each repetition."""
-        self._warm()
-        if ONE in chosen:
-            self._on_cluster(ONE, "nginx", ("--env", "dev"), 1)
-        if MANY in chosen:
-            self._on_cluster(MANY, "sets", (), 100)
-        if RENDER in chosen:
-            self._local(RENDER, self._renderers(), {}, HERE)
-        if LIST in chosen:
-            for name, (command, where, codes) in self._lists().items():
-                (self.directory / name).mkdir(exist_ok=True)
-            self._lists_in_turn()
-        for (case, contender), samples in self._samples.items():
-            yield Row(case, contender, tuple(samples))
+    def run(self, cases: Sequence[str]) -> list[Row]:
+        """Measure the chosen cases; in each repetition all contenders have their turn."""
+        (self.directory / "home").mkdir(exist_ok=True)
+        if ONE in cases:
+            # Once without counting: byte code, discovery caches and the server's own caches are warm for everybody.
+            for name in CONTENDERS:
+                self._pair(name, "nginx", ("--env", "dev"))
+            self._on_cluster(ONE, "nginx", ("--env", "dev"))
+        if MANY in cases:
+            self._on_cluster(MANY, "sets", ("--set", f"count={COUNT}"))
+        if RENDER in cases:
+            self._local(RENDER, self._renderers())
+        if LIST in cases:
+            self._local(LIST, self._lists())
+        return [Row(case, contender, tuple(samples)) for (case, contender), samples in self._samples.items()]
+
+    def _on_cluster(self, case: str, profile: str, flags: tuple[str, ...]) -> None:
+        for turn in range(self.repeat):
+            for name in rotated(list(CONTENDERS), turn):
+                fresh, unchanged = self._pair(name, profile, flags)
+                self._note(f"{case}, {FRESH}", name, turn, fresh)
+                self._note(f"{case}, {UNCHANGED}", name, turn, unchanged)
+
+    def _pair(self, name: str, profile: str, flags: tuple[str, ...]) -> tuple[Sample, Sample]:
+        """A fresh run in a namespace of its own, and the same command again; making and clearing it is not timed."""
+        namespace = f"bench-{os.getpid()}-{next(self._numbers)}"
+        work = Work(profile, flags, namespace, self.directory / namespace)
+        work.write(self._rendered(work))
+        commands = CONTENDERS[name](self.tools, work)
+        self.cluster.open_namespace(namespace)
+        try:
+            fresh = self._measure(commands, HERE)
+            ready = self.cluster.ready_sets(namespace)
+            unchanged = self._measure(commands, HERE)
+            return replace(fresh, ready=ready), unchanged
+        finally:
+            self.cluster.drop_namespace(namespace)
+
+    def _rendered(self, work: Work) -> str:
+        command = [*self.tools.berth, "render", "--profile", work.profile, *work.flags, "--namespace", work.namespace]
+        done = subprocess.run(command, cwd=HERE, env=self._environment(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BenchError(done.stderr)
+        return done.stdout
+
+    def _renderers(self) -> dict[str, Local]:
+        values = f"count={COUNT}"
+        berth = [*self.tools.berth, "render", "--profile", "sets", "--set", values]
+        helm = [self.tools.helm, "template", "sets", str(HERE / "chart"), "--set", values]
+        return {"berth": Local(berth, HERE), "helm": Local(helm, HERE)}
+
+    def _lists(self) -> dict[str, Local]:
+        invoke = [*self.tools.invoke, "--list"]
+        for name, tasks in (("empty", ""), ("project", _USER_TASKS)):
+            (self.directory / name).mkdir(exist_ok=True)
+            (self.directory / name / "tasks.py").write_text(tasks, encoding="utf-8")
+        return {
+            BARE: Local(invoke, self.directory / "empty", (0, 1)),
+            "invoke, a user's project": Local(invoke, self.directory / "project"),
+            "invoke, this repository": Local(invoke, ROOT),
+            "berth": Local([*self.tools.berth, "--list"], self.directory / "empty"),
+        }
+
+    def _local(self, case: str, contenders: dict[str, Local]) -> None:
+        for turn in range(-1, self.repeat * LOCAL_FACTOR):
+            for name in rotated(list(contenders), turn):
+                local = contenders[name]
+                sample = self._measure([local.command], local.directory, local.codes)
+                if turn >= 0:
+                    self._note(case, name, turn, sample)
+
+    def _measure(self, commands: Sequence[Command], cwd: Path, codes: Sequence[int] = (0,)) -> Sample:
+        return measure(commands, env=self._environment(), cwd=cwd, log=self.directory / "output.log", codes=codes)
+
+    def _environment(self) -> dict[str, str]:
+        """Little of the user's: their kubeconfig, caches and settings have no part in this."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "PYTHONPATH") if name in os.environ}
+        return {**kept, "HOME": str(self.directory / "home"), "KUBECONFIG": str(self.cluster.kubeconfig)}
+
+    def _note(self, case: str, contender: str, turn: int, sample: Sample) -> None:
+        self._samples.setdefault((case, contender), []).append(sample)
+        ready = "" if sample.ready is None else f", {sample.ready} sets ready"
+        self.report(f"{case:<16} {contender:<24} {turn + 1}: {sample.wall:7.3f} s, {sample.cpu:6.3f} s CPU{ready}")

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.measuring import BenchError
 from berth import controlplane
 from berth.cluster.kube import Kube
 from berth.cluster.target import resolve
 from berth.core.objects import ObjectRef
-
-from bench.measuring import BenchError
 
 NAME = "bench"
 _PATIENCE = 300.0
@@ -32,7 +31,10 @@ class Cluster:
     def open_namespace(self, name: str) -> None:
         """Make a namespace, and wait for what the controllers put into each."""
         self._kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        awaited = [ObjectRef("", "ServiceAccount", name, "default"), ObjectRef("", "ConfigMap", name, "kube-root-ca.crt")]
+        awaited = [
+            ObjectRef("", "ServiceAccount", name, "default"),
+            ObjectRef("", "ConfigMap", name, "kube-root-ca.crt"),
+        ]
         _until(lambda: all(self._kube.get(ref) for ref in awaited), f"namespace {name} is not ready for pods")
 
     def drop_namespace(self, name: str) -> None:

@@ -20,18 +20,14 @@ class Tools:
     kubectl: str
     helm: str
     berth: Command
+    invoke: Command
     python: str = sys.executable
 
 
-def find_berth() -> Command:
-    """The program that an installation made, else the module."""
-    script = Path(sys.executable).with_name("berth")
-    return [str(script)] if script.is_file() else [sys.executable, "-m", "berth"]
-
-
-def find_invoke() -> Command:
-    script = Path(sys.executable).with_name("invoke")
-    return [str(script)] if script.is_file() else [sys.executable, "-m", "invoke"]
+def program(name: str) -> Command:
+    """The script that an installation put beside this interpreter, else the module of that name."""
+    script = Path(sys.executable).with_name(name)
+    return [str(script)] if script.is_file() else [sys.executable, "-m", name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,6 @@ class Work:
     flags: tuple[str, ...]
     namespace: str
     directory: Path
-    sets: int
 
     @property
     def manifests(self) -> Path:

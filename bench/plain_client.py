@@ -5,6 +5,7 @@ Arguments: a file of manifests, the namespace, and a file for what discovery fin
 
 import sys
 import time
+from typing import Any
 
 import yaml
 from kubernetes import config, dynamic
@@ -14,7 +15,9 @@ POLL = 0.2
 
 
 def main(file: str, namespace: str, cache: str) -> None:
-    api = dynamic.DynamicClient(config.new_client_from_config(), cache_file=cache)
+    connection: Any = config.new_client_from_config  # The client has no types.
+    make: Any = dynamic.DynamicClient
+    api = make(connection(), cache_file=cache)
     with open(file, encoding="utf-8") as text:
         documents = list(yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     for body in documents:
@@ -35,9 +38,9 @@ def main(file: str, namespace: str, cache: str) -> None:
         time.sleep(POLL)
 
 
-def ready(body: dict) -> bool:  # type: ignore[type-arg]
+def ready(body: dict[str, Any]) -> bool:
     status, replicas = body.get("status") or {}, body["spec"].get("replicas", 1)
-    return (
+    return bool(
         status.get("observedGeneration", 0) >= body["metadata"]["generation"]
         and status.get("updatedReplicas", 0) == replicas
         and status.get("availableReplicas", 0) == replicas

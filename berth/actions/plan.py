@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from berth.actions.survey import Survey, check_permissions, dry_run, surroundings, survey
+from berth.actions.survey import Survey, autoscaled_sets, check_permissions, dry_run, surroundings, survey
 from berth.cluster.kube import Kube
-from berth.core.errors import PreflightError
+from berth.cluster.runner import raise_all
+from berth.core.errors import BerthError, PreflightError
 from berth.core.lint import require_sound_release
 from berth.core.order import phases
-from berth.core.plan import Action, Known, Plan, check_immutable, leave_replicas_to_autoscaler, make_plan
+from berth.core.plan import (
+    Action,
+    Known,
+    Plan,
+    check_immutable,
+    foreign,
+    foreign_differences,
+    leave_replicas,
+    make_plan,
+)
 from berth.core.preflight import preflight
 from berth.core.render import Release
 
@@ -43,27 +54,44 @@ def plan_release(kube: Kube, release: Release, *, force: bool = False) -> Planne
     """
     require_sound_release(release)
     seen = survey(kube, release)
-    release = replace(release, manifests=leave_replicas_to_autoscaler(release.manifests, seen.live))
+    rendered = release.manifests
+    autoscaled = autoscaled_sets(kube, release.namespace, seen.live)
+    release = replace(release, manifests=leave_replicas(rendered, autoscaled))
     ordered = phases(release.manifests)
+    own = [manifest for manifest in release.manifests if not foreign(manifest, seen.live.get(manifest.ref))]
+    due = [manifest for manifest in own if manifest.ref not in seen.unchanged]
     removed = [ref for ref in seen.inventory if ref not in {m.ref for m in release.manifests} and ref in seen.live]
-    if len(seen.unchanged) == len(release.manifests) and not removed:
-        known = Known(seen.live, {}, seen.unchanged, seen.inventory, seen.adopted)
+    known = Known(seen.live, {}, seen.unchanged, seen.inventory, seen.adopted)
+    if not due and not removed:
         return Planned(release, make_plan(release.name, release.namespace, ordered, known), seen)
     around = surroundings(kube, release.namespace, seen.live)
     missing = around.namespace is None
     check_permissions(kube, release, removed, missing)
-    findings = preflight(release.name, release.manifests, around)
+    findings = preflight(release.name, rendered, around)
     if findings.problems:
         raise PreflightError(findings.problems)
-    command = f"invoke up --profile {release.profile.name}"
-    if release.name != release.profile.name:
-        command += f" --name {release.name}"
-    check_immutable(release.manifests, seen.live, command)
-    due = [manifest for manifest in release.manifests if manifest.ref not in seen.unchanged]
+    check_immutable(own, seen.live, f"invoke teardown --name {release.name} --namespace {release.namespace}")
     tried = dry_run(kube, due, force=force, namespace_missing=missing)
-    known = Known(seen.live, tried, seen.unchanged, seen.inventory, seen.adopted, missing)
-    plan = make_plan(release.name, release.namespace, ordered, known)
-    return Planned(release, plan, seen, tuple(dict.fromkeys(findings.warnings)))
+    plan = make_plan(release.name, release.namespace, ordered, replace(known, dry_run=tried, namespace_missing=missing))
+    warnings = (*findings.warnings, *foreign_differences(release.manifests, seen.live))
+    return Planned(release, plan, seen, tuple(dict.fromkeys(warnings)))
+
+
+def plan_all(kube: Kube, releases: Sequence[Release], *, force: bool = False) -> list[Planned]:
+    """The plans of several releases; the problems of all are told at once.
+
+    Raises:
+        BerthError: as `plan_release` does, of the class of the first problem.
+    """
+    plans: list[Planned] = []
+    errors: list[BerthError] = []
+    for release in releases:
+        try:
+            plans.append(plan_release(kube, release, force=force))
+        except BerthError as error:
+            errors.append(error)
+    raise_all(errors)
+    return plans
 
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.UNCHANGED: " ", Action.DELETE: "-", Action.KEEP: "="}

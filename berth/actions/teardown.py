@@ -125,6 +125,7 @@ class _Run:
         """Delete the sets and leave their pods, their Services and all else."""
         yield PhaseStarted(1, 1, "StatefulSet, its pods stay")
         for ref in self._sets():
+            self._removal.retain_claims(self._seen.live[ref])
             self._removal.delete(self._seen.live[ref], propagation="Orphan")
             yield self._note(StepDone(ref, "deleted", "its pods run on; a later up adopts them"))
             yield from self._removal.until_gone([ref])
@@ -135,6 +136,8 @@ class _Run:
         self._save("removing", self._record.inventory)
         yield PhaseStarted(1, 4, "pods in reverse order, then their StatefulSet")
         for ref in reversed(self._sets()):
+            if not self._options.delete_claims:
+                self._removal.retain_claims(self._seen.live[ref])
             yield from self._removal.scale_to_zero(self._seen.live[ref])
             self._removal.delete(self._seen.live[ref], propagation="Background")
             yield from self._removal.until_gone([ref])

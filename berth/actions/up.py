@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from berth import __version__
-from berth.actions.plan import Planned, plan_release
+from berth.actions.plan import Planned, plan_all
 from berth.actions.survey import Survey
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
@@ -45,15 +45,28 @@ class Clock:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-def up(kube: Kube, release: Release, options: Options, clock: Clock) -> Iterator[Event]:
-    """Bring one release to what its manifests say, yielding what happens.
+def up(kube: Kube, releases: Sequence[Release], options: Options, clock: Clock) -> Iterator[Event]:
+    """Bring releases, one after the other, to what their manifests say, yielding what happens.
+
+    All are planned before the first is touched. The first that fails stops the run: those after it may need it.
 
     Raises:
         BerthError: before anything was written (see `plan_release`), or when the cluster does not get there.
     """
-    started = clock.monotonic()
+    plans = plan_all(kube, releases, force=options.force_conflicts)
+    for number, planned in enumerate(plans):
+        try:
+            yield from _up_one(kube, planned, options, clock)
+        except (BerthError, KeyboardInterrupt):
+            rest = ", ".join(later.release.name for later in plans[number + 1 :])
+            if rest:
+                yield Notice(f"not begun: {rest}", "warning")
+            raise
+
+
+def _up_one(kube: Kube, planned: Planned, options: Options, clock: Clock) -> Iterator[Event]:
+    started, release = clock.monotonic(), planned.release
     yield ReleaseStarted(release.name, release.namespace, release.profile.name, release.environment)
-    planned = plan_release(kube, release, force=options.force_conflicts)
     yield from (Notice(warning, "warning") for warning in planned.warnings)
     run = _Run(kube, planned, options, clock)
     try:

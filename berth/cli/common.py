@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ def berth_task(*options: Option, **settings: Any) -> Callable[[Callable[[Context
 
 def call(function: Callable[[], int | None]) -> int:
     """Run, print what went wrong on standard error, and return the exit code."""
+    # A job that is cancelled gets SIGTERM: it stops as cleanly as at Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return function() or ExitCode.DONE
     except BerthError as error:

@@ -58,9 +58,8 @@ def up(ctx: Context, flags: Flags) -> int | None:
     kube = target.connect()
     with shown:
         shown.show(TargetChosen(target.description, ""))
-        for release in releases:
-            for event in run(kube, release, Options(patience, flags.force_conflicts), Clock()):
-                shown.show(event)
+        for event in run(kube, releases, Options(patience, flags.force_conflicts), Clock()):
+            shown.show(event)
     return ExitCode.DONE
 
 
@@ -117,7 +116,7 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
 
 
 def _plan(ctx: Context, flags: Flags) -> int | None:
-    from berth.actions.plan import plan_json, plan_lines, plan_release
+    from berth.actions.plan import plan_all, plan_json, plan_lines
     from berth.cli import target as targets
 
     one_of("output", flags.output, ("text", "json"))
@@ -127,8 +126,7 @@ def _plan(ctx: Context, flags: Flags) -> int | None:
     changed = False
     if flags.output == "text":
         print(f"target: {target.description}")
-    for release in releases:
-        planned = plan_release(kube, release, force=flags.force_conflicts)
+    for planned in plan_all(kube, releases, force=flags.force_conflicts):
         changed = changed or not planned.plan.empty
         print(json.dumps(plan_json(planned)) if flags.output == "json" else "\n".join(plan_lines(planned)))
     return ExitCode.CHANGES if changed and flags.exit_code else ExitCode.DONE

@@ -32,7 +32,7 @@ def render(ctx: Context, flags: Flags) -> int | None:
     releases = prepare(open_library(), requests(ctx, flags))
     if flags.output_dir:
         files = write(releases, Path(flags.output_dir))
-        note(f"{len(files)} files in {flags.output_dir}")
+        note(f"{len(files)} file{'s' if len(files) != 1 else ''} in {flags.output_dir}")
     elif flags.output == "json":
         print(as_json(releases))
     else:

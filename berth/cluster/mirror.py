@@ -7,6 +7,7 @@ from types import TracebackType
 
 from berth.cluster.kube import Kube
 from berth.cluster.watch import Changed, Gone, Synced, Trouble, Watcher, WatchEvent
+from berth.core.errors import ClusterError
 from berth.core.objects import Json, ObjectRef
 
 #: How long `take` waits for something to arrive, in seconds: how often a caller gets to look at its clock.
@@ -51,12 +52,20 @@ class Mirror:
         watcher.start()
 
     def take(self) -> tuple[bool, list[str]]:
-        """Wait a tick for news, fold in all that is there; say whether anything changed, and what troubles a watch."""
+        """Wait a tick for news, fold in all that is there; say whether anything changed, and what troubles a watch.
+
+        Raises:
+            ClusterError: a watch has ended for good, so that waiting for its objects would last for ever.
+        """
         changed, troubles = False, []
         try:
             kind, event = self._queue.get(timeout=TICK)
             while True:
                 if isinstance(event, Trouble):
+                    if event.final:
+                        raise ClusterError(
+                            f"{kind} objects in {self._namespace} can no longer be followed", why=event.message
+                        )
                     troubles.append(event.message)
                 else:
                     self._fold(kind, event)

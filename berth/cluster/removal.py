@@ -9,7 +9,7 @@ from berth.cluster.mirror import Mirror
 from berth.cluster.waiting import SILENCE, Patience
 from berth.core.errors import BerthError, Problem, TimedOutError
 from berth.core.events import Event, Notice, OrdinalState, StillWaiting
-from berth.core.objects import Json, ObjectRef, dig, pod_name
+from berth.core.objects import Json, ObjectRef, dig, ordinal_of, pod_name
 from berth.core.quantities import format_duration
 from berth.core.readiness import owned_pods
 
@@ -35,6 +35,49 @@ class Removal:
         """Delete this very object: one that was made anew under the name since is left alone."""
         self._alive()
         self._kube.delete(ObjectRef.of(body), uid=body["metadata"]["uid"], propagation=propagation)
+
+    def retain_claims(self, statefulset: Json) -> None:
+        """Take the claims out of the set's hands, which may be set to delete them when it is scaled or deleted.
+
+        The controller removes its owner references from the claims; this waits for that. Source: KEP-1847,
+        persistentVolumeClaimRetentionPolicy.
+
+        Raises:
+            TimedOutError: it did not, so that going on would delete data that is to be kept.
+        """
+        ref = ObjectRef.of(statefulset)
+        policy = dig(statefulset, "spec", "persistentVolumeClaimRetentionPolicy", default={})
+        if "Delete" not in policy.values():
+            return
+        self._alive()
+        kept = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+        self._kube.patch(ref, {"spec": {"persistentVolumeClaimRetentionPolicy": kept}})
+        started = self._monotonic()
+        with Mirror(self._kube, self._namespace) as mirror:
+            mirror.follow("", "PersistentVolumeClaim")
+            while True:
+                mirror.take()
+                self._alive()
+                held = [
+                    claim
+                    for claim in mirror.all("PersistentVolumeClaim").values()
+                    if any(
+                        owner["kind"] in ("StatefulSet", "Pod")
+                        and (owner["name"] == ref.name or ordinal_of(owner["name"], ref.name) is not None)
+                        for owner in dig(claim, "metadata", "ownerReferences", default=[])
+                    )
+                ]
+                if mirror.synced("PersistentVolumeClaim") and not held:
+                    return
+                if self._monotonic() - started > self._patience.timeout:
+                    raise TimedOutError(
+                        Problem(
+                            f"claim {claim['metadata']['name']} still belongs to {ref}, and would be deleted with it",
+                            why="the controller did not take its owner reference away",
+                            hint="is the set healthy? nothing was deleted",
+                        )
+                        for claim in held
+                    )
 
     def scale_to_zero(self, statefulset: Json) -> Iterator[Event]:
         """Stop the pods from the highest ordinal down, and wait until none is left."""

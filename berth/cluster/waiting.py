@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from berth.cluster.kube import Kube
 from berth.cluster.mirror import Mirror
@@ -24,6 +24,8 @@ from berth.core.readiness import Status, Verdict, judge, owned_pods
 SILENCE = 30.0
 #: After this long without progress, and then this often, events are read, in seconds.
 _LOOK = 5.0
+#: How far clocks may be apart before an event of this run counts as one of an earlier run.
+_SKEW = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Waiting:
         self._suspects: dict[tuple[str, int], float] = {}
         self._classes: dict[str, Json] | None = None
         self._events: Sequence[Json] = ()
+        self._since = ""
 
     def until_current(self, refs: Sequence[ObjectRef], alive: Callable[[], None]) -> Iterator[Event]:
         """Yield what happens until every object is current; ``alive`` may raise to stop the wait.
@@ -62,6 +65,8 @@ class Waiting:
             TimedOutError: not in time; the causes so far were yielded before.
         """
         started = moved = spoke = looked = self._monotonic()
+        # A little earlier, for this machine's clock is not the server's.
+        self._since = (self._now() - _SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
         with Mirror(self._kube, self._namespace) as self._mirror:
             self._follow(refs)
             while True:
@@ -80,6 +85,7 @@ class Waiting:
                     looked = now
                     self._look()
                 failing = self._failing(self._causes(waiting), now)
+                failing += [(ref.name, -1) for ref in waiting if self.verdict(ref).status is Status.FAILED]
                 if failing or late:
                     self._look()
                     yield from self._explain(self._causes(waiting))
@@ -153,6 +159,8 @@ class Waiting:
             self._mirror.all("PersistentVolumeClaim"),
             self._classes,
             self._events,
+            now=self._now(),
+            since=self._since,
         )
         return {
             (ref.name, ordinal): cause

@@ -91,7 +91,7 @@ class Watcher:
         self._kube, self._group, self._kind, self._namespace = kube, group, kind, namespace
         self._deliver = deliver
         self._labels, self._fields = label_selector, field_selector
-        self._silence, self._poll, self._pace, self._chance = silence, poll, pace or Pace(), chance
+        self._silence, self._poll, self._pace, self._chance = silence, poll, pace or Pace(longest=2.0), chance
         self._what = f"{kind} objects" + (f" in {namespace}" if namespace else "")
         self._known: dict[tuple[str, str], Json] = {}
         self._version = ""
@@ -128,7 +128,7 @@ class Watcher:
                     while watch and not self._stopped.is_set():
                         self._follow()
                 except _Relist:
-                    continue
+                    self._fail(None)  # At first a tenth of a second; a server that always says so must not be flooded.
                 except DeniedError as error:
                     if not self._version:
                         raise  # Listing was never allowed.
@@ -169,6 +169,7 @@ class Watcher:
             DeniedError: watching is not allowed.
         """
         begun, before = time.monotonic(), self._version
+        stream: Stream | None = None
         try:
             stream = self._kube.watch(
                 self._group,
@@ -191,9 +192,11 @@ class Watcher:
             raise _Relist from error
         except DeniedError:
             raise
-        except Stalled:
-            # Silence is the normal state of a cluster at rest; only a server that never says anything is a failure.
-            self._failures = 0
+        except Stalled as error:
+            if stream is None:
+                self._fail(error)
+            else:
+                self._failures = 0  # Silence after the beginning is the normal state of a cluster at rest.
             return
         except (BerthError, WireError) as error:
             self._fail(error)
@@ -213,10 +216,7 @@ class Watcher:
             except (ValueError, KeyError, TypeError):
                 return  # Cut short. What the rest of the line said comes again after the last version.
             if kind == "ERROR":
-                if dig(body, "code") == 410 or dig(body, "reason") in ("Expired", "Gone"):
-                    raise _Relist
-                self._fail(None)
-                raise _Relist
+                raise _Relist  # Mostly a 410; after any other error a new list is right as well.
             version = str(dig(body, "metadata", "resourceVersion", default=""))
             if kind in ("ADDED", "MODIFIED"):
                 self._known[_key(body)] = body

@@ -54,7 +54,8 @@ class Cause:
 class Scene:
     """What a diagnosis looks at, all of one namespace. ``claims`` and ``classes`` are by name.
 
-    Without ``now`` a pod that does not stop cannot be told from one that takes its time.
+    Without ``now`` a pod that does not stop cannot be told from one that takes its time. What an event said before
+    ``since`` (RFC 3339, UTC) may have been mended in the meantime, outside of the set.
     """
 
     pods: Sequence[Json] = ()
@@ -62,6 +63,7 @@ class Scene:
     classes: Mapping[str, Json] | None = None
     events: Sequence[Json] = ()
     now: datetime | None = None
+    since: str = ""
 
 
 def diagnose(statefulset: Json, scene: Scene) -> dict[int, Cause]:
@@ -98,8 +100,9 @@ def _missing(statefulset: Json, ordinal: int, scene: Scene, before: Mapping[int,
     if refused and not (made and _event_time(made) > _event_time(refused)):
         message = str(refused.get("message", ""))
         cause = _refused(name, message.partition("failed error: ")[2] or message)
-        if _event_time(refused) < _last_changed(statefulset) and cause.weight is Weight.TERMINAL:
-            # It was said of an earlier spec. It may hold still, for the controller spares repeated events.
+        spoken = _event_time(refused)
+        if cause.weight is Weight.TERMINAL and (spoken < _last_changed(statefulset) or spoken < scene.since):
+            # It was said of an earlier state. It may hold still, for the controller spares repeated events.
             return replace(cause, weight=Weight.SUSPECT)
         return cause
     return Cause(Weight.TRANSIENT, "NotCreated", f"{name} is not created yet")

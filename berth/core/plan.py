@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from berth.core.diff import ABSENT, Change, changes, immutable_changes
 from berth.core.errors import ImmutableError, InputError, Problem
-from berth.core.objects import KEEP_ANNOTATION, Json, Manifest, ObjectRef, dig
+from berth.core.objects import FIELD_MANAGER, KEEP_ANNOTATION, MANAGED_BY_LABEL, Json, Manifest, ObjectRef, dig
 from berth.core.order import references
 from berth.core.quantities import parse_quantity
 
@@ -78,33 +78,32 @@ class Known:
     namespace_missing: bool = False
 
 
-def leave_replicas_to_autoscaler(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Json]) -> tuple[Manifest, ...]:
-    """The manifests, without ``spec.replicas`` where a HorizontalPodAutoscaler has set it.
+def leave_replicas(manifests: Iterable[Manifest], autoscaled: frozenset[ObjectRef]) -> tuple[Manifest, ...]:
+    """The manifests, without ``spec.replicas`` where an autoscaler sets it.
 
-    The autoscaler writes through the scale subresource, as part of kube-controller-manager; applying our number over
-    its own would shrink a loaded set on every run. A number that a person set with `kubectl scale` is a conflict.
+    Applying our number over its own would shrink a loaded set on every run. A number that a person set with
+    `kubectl scale` is a conflict instead.
     """
     return tuple(
-        replace(
-            manifest,
-            body={
-                **manifest.body,
-                "spec": {key: value for key, value in manifest.body["spec"].items() if key != "replicas"},
-            },
-        )
-        if _autoscaled(live.get(manifest.ref))
+        replace(manifest, body={**manifest.body, "spec": _without(manifest.body["spec"], "replicas")})
+        if manifest.ref in autoscaled
         else manifest
         for manifest in manifests
     )
 
 
-def _autoscaled(live: Json | None) -> bool:
+def scaled_by_controller(live: Json) -> bool:
+    """Whether kube-controller-manager, of which the autoscaler is a part, has set ``spec.replicas``."""
     return any(
         entry.get("subresource") == "scale"
         and entry.get("manager") == "kube-controller-manager"
         and dig(entry, "fieldsV1", "f:spec", "f:replicas") is not None
         for entry in dig(live, "metadata", "managedFields", default=[])
     )
+
+
+def _without(body: Json, key: str) -> Json:
+    return {name: value for name, value in body.items() if name != key}
 
 
 def make_plan(release: str, namespace: str, phases: Sequence[Sequence[Manifest]], known: Known) -> Plan:
@@ -119,8 +118,10 @@ def make_plan(release: str, namespace: str, phases: Sequence[Sequence[Manifest]]
     )
 
 
-def check_immutable(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Json], command: str) -> None:
+def check_immutable(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Json], teardown: str) -> None:
     """Refuse changes that the API server would refuse, naming field, values and the least disruptive way.
+
+    ``teardown`` is the command that takes the release down, without what it says of the data.
 
     Raises:
         ImmutableError: one problem per field; nothing has been applied.
@@ -139,11 +140,31 @@ def check_immutable(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Json
                     f"and would become {_show(change.new)}",
                     where=f"{origin.template}{came_from}",
                     why="Kubernetes fixes this field when the object is created",
-                    hint=_way(manifest, change, command),
+                    hint=_way(manifest, change, teardown),
                 )
             )
     if problems:
         raise ImmutableError(problems)
+
+
+def foreign(manifest: Manifest, live: Json | None) -> bool:
+    """Whether a cluster-scoped object exists that berth did not make: it may be anybody's, and stays as it is."""
+    return (
+        not manifest.ref.namespace
+        and live is not None
+        and (dig(live, "metadata", "labels", MANAGED_BY_LABEL) != FIELD_MANAGER)
+    )
+
+
+def foreign_differences(manifests: Iterable[Manifest], live: Mapping[ObjectRef, Json]) -> tuple[str, ...]:
+    """Where a class that is not ours is not what the profile would have made: reclaimPolicy decides over data."""
+    return tuple(
+        f"{manifest.ref} exists and is not berth's, so it stays as it is: {change.path} is {_show(change.old)}, "
+        f"the profile would have {_show(change.new)}"
+        for manifest in manifests
+        if (before := live.get(manifest.ref)) is not None and foreign(manifest, before)
+        for change in immutable_changes(before, manifest.body)
+    )
 
 
 def _step(manifest: Manifest, known: Known) -> Step:
@@ -151,6 +172,8 @@ def _step(manifest: Manifest, known: Known) -> Step:
     before = known.live.get(ref)
     if before is None:
         return Step(ref, Action.CREATE, manifest)
+    if foreign(manifest, before):
+        return Step(ref, Action.KEEP, manifest, why="it existed before berth, and stays as it is")
     if ref in known.unchanged:
         return Step(ref, Action.UNCHANGED, manifest)
     missing = [key for key in manifest.generated if key not in (before.get("data") or {})]
@@ -198,11 +221,11 @@ def _removal(ref: ObjectRef, live: Json) -> Step:
     return Step(ref, Action.DELETE, why="no longer rendered")
 
 
-def _way(manifest: Manifest, change: Change, command: str) -> str:
+def _way(manifest: Manifest, change: Change, teardown: str) -> str:
     kind = manifest.ref.kind
     if kind == "StatefulSet":
         if change.path.endswith("resources.requests.storage"):
-            return _resize_way(manifest, change, command)
+            return _resize_way(manifest, change, teardown)
         if change.path.startswith("spec.selector"):
             return "a set with another selector does not own the running pods: install it under another --name"
         if change.path.endswith("spec.storageClassName"):
@@ -211,12 +234,12 @@ def _way(manifest: Manifest, change: Change, command: str) -> str:
             )
         if change.path == "spec.volumeClaimTemplates" or change.path.endswith("].metadata.name"):
             return (
-                f"running pods cannot get other claims: `{command.replace(' up ', ' teardown ')} --data keep`, then "
-                f"`{command}` makes them anew, with the claims that exist under the names of the new templates"
+                f"running pods cannot get other claims: `{teardown} --data keep`, then this command again makes them "
+                "anew, with the claims that exist under the names of the new templates"
             )
         return (
-            f"`{command.replace(' up ', ' teardown ')} --orphan` deletes the set and leaves its pods running, "
-            f"then `{command}` adopts them without a restart"
+            f"`{teardown} --orphan` deletes the set and leaves its pods running, then this command again adopts them "
+            "without a restart"
         )
     if kind == "StorageClass":
         return "a class is never recreated for you: use another class name, or the values that the class has"
@@ -225,7 +248,7 @@ def _way(manifest: Manifest, change: Change, command: str) -> str:
     return "use another name, or remove the object first"
 
 
-def _resize_way(manifest: Manifest, change: Change, command: str) -> str:
+def _resize_way(manifest: Manifest, change: Change, teardown: str) -> str:
     try:
         shrinks = parse_quantity(change.new) < parse_quantity(change.old)
     except InputError:
@@ -234,7 +257,7 @@ def _resize_way(manifest: Manifest, change: Change, command: str) -> str:
         return "a volume can only grow: keep the old size, or move the data to a release with another --name"
     return (
         "if the class allows expansion, grow each claim with `kubectl patch pvc`, then "
-        f"`{command.replace(' up ', ' teardown ')} --orphan` and `{command}`: the pods are adopted without a restart"
+        f"`{teardown} --orphan`, and this command again: the pods are adopted without a restart"
     )
 
 

@@ -59,9 +59,8 @@ def render(
     """
     run = _Run(profile, values, release_name, namespace, environment, environment_of(loader))
     drafts = run.drafts(templates_of(profile, loader))
-    generated = any(type(value) is Generated for value, _ in run.session.tokens)
     try:
-        manifests = complete(drafts, release_name, namespace, generated)
+        manifests = complete(drafts, release_name, namespace, run.session.generates)
         return tuple(manifest for phase in phases(manifests) for manifest in phase)
     except InputError as error:
         raise TemplateError([hide(problem, values) for problem in error.problems]) from None

@@ -117,7 +117,9 @@ def check(schema: Json, data: Any) -> list[Violation]:
 def _violations(error: Any, schema: Json, path: Path) -> Iterator[Violation]:
     kind = error.kind.name
     steps = tuple(error.schema_path)
-    part = _follow(schema, steps[: steps.index("propertyNames")] if kind == "propertyNames" else steps[:-1])
+    # The keyword that failed comes last, but for names of properties, where their own schema's keyword follows.
+    end = len(steps) - 1 - (steps[::-1].index(kind) if kind in steps else 0)
+    part = _follow(schema, steps[:end])
     value = error.instance
     secret = is_secret(schema, path)
     if kind == "additionalProperties" or kind == "unevaluatedProperties":

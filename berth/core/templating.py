@@ -19,6 +19,7 @@ from jinja2 import BaseLoader, StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import BlockReference, Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
@@ -52,9 +53,13 @@ class Missing(StrictUndefined):
         if isinstance(owner, dict):
             hint = did_you_mean(str(name), [str(key) for key in owner])
             return f"there is no {str(name)!r} here" + (f"; {hint}" if hint else "")
+        if isinstance(owner, (list, tuple, str)) and isinstance(name, int):
+            return f"there is no item {name} here, there are {len(owner)}"
         if owner is None:
             return f"{str(name)!r} is looked up in null"
-        return super()._undefined_message
+        if isinstance(owner, (list, tuple, str, int, float)):
+            return f"{functions.kind(owner)} has no {str(name)!r}"
+        return super()._undefined_message if owner is missing else f"there is no {str(name)!r} here"
 
 
 class _Generator(CodeGenerator):

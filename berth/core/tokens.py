@@ -41,12 +41,14 @@ class Generated:
 class Session:
     """One run of templates: what its tokens stand for, and how much it has done so far."""
 
-    __slots__ = ("size", "steps", "tokens")
+    __slots__ = ("generates", "size", "steps", "tokens")
 
     def __init__(self) -> None:
         self.tokens: list[tuple[Any, Site]] = []
         self.size = 0
         self.steps = 0
+        #: Whether any value is to be generated.
+        self.generates = False
 
     def emit(self, value: Any, site: Site) -> Markup:
         """The token of a value; text that is made of tokens already passes.
@@ -96,7 +98,10 @@ class Session:
         used: list[Any] = []
 
         def replace(found: re.Match[str]) -> str:
-            value, _ = self.tokens[int(found[1])]
+            number = int(found[1])
+            if number >= len(self.tokens):
+                raise Rejected("a text holds characters that berth keeps for itself", "write other characters")
+            value, _ = self.tokens[number]
             used.append(value)
             return to_text(value)
 
@@ -127,7 +132,10 @@ class Session:
             return self.text(value) if kind is Markup or OPEN in value or MARK in value else str(value)
         if value is None or value is OMIT:
             return OMIT
-        if kind is bool or kind is int or kind is float or kind is Generated:
+        if kind is bool or kind is int or kind is float:
+            return value
+        if kind is Generated:
+            self.generates = True
             return value
         if kind is Whole or kind is Decimal:
             note(path, value.paths)

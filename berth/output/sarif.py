@@ -16,7 +16,7 @@ from berth.core.lint.model import Finding, Rule, Severity, Waived
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 #: The name by which a viewer knows the directory that relative URIs start from.
-_ROOT = "PROJECTROOT"
+_ROOT = "%SRCROOT%"
 
 
 def as_sarif(

@@ -51,6 +51,8 @@ class TablePrinter:
         self._ordinals: dict[tuple[str, int], tuple[OrdinalState, float]] = {}
         self._title = ""
         self._target = ""
+        # One for the whole run: a spinner counts its turns from its first picture.
+        self._spinner = Spinner("dots")
         self._live = Live(get_renderable=self._picture, console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> TablePrinter:
@@ -119,4 +121,5 @@ class TablePrinter:
         done = len(rows) - len(busy)
         counted = f"  {done} of {len(rows)} ordinals" if rows else ""
         clock = format_duration(now - self._started)
-        return Group(Spinner("dots", text=Text(f"{self._title}{counted}  {clock}", style="bold")), table)
+        self._spinner.update(text=Text(f"{self._title}{counted}  {clock}", style="bold"))
+        return Group(self._spinner, table)

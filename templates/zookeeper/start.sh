@@ -6,4 +6,12 @@ if [ -s /data/myid ] && [ "$(cat /data/myid)" != "$ZOO_MY_ID" ]; then
   exit 1
 fi
 rm -f /conf/zoo.cfg /conf/zoo.cfg.dynamic*
+{% if values.podManagementPolicy == "Parallel" %}
+# All start together. A member that votes for one whose name it cannot resolve yet cannot follow it: two leaders wait in
+# vain, until initLimit. So wait for the names, but not for ever: a member may be down for long.
+for server in $ZOO_SERVERS; do
+  host=${server#*=}
+  until getent hosts "${host%%:*}" > /dev/null || [ $SECONDS -ge 30 ]; do sleep 0.5; done
+done
+{% endif %}
 exec /docker-entrypoint.sh zkServer.sh start-foreground

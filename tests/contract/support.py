@@ -33,7 +33,7 @@ def release(profile: str, space: str, *sets: str, name: str | None = None, quick
 
 def bring_up(kube: Kube, wanted: Release, *, force: bool = False, patience: Patience = PATIENCE) -> list[Event]:
     """Run `up` to its end, and return what happened."""
-    return list(up(kube, wanted, Options(patience, force), Clock()))
+    return list(up(kube, [wanted], Options(patience, force), Clock()))
 
 
 def take_down(
@@ -95,9 +95,10 @@ def versions(kube: Kube, wanted: Release) -> dict[str, str]:
 def leftovers(kube: Kube, space: str) -> list[str]:
     """What is in a namespace beyond what every namespace has."""
     kinds = [
-        ("", "Pod"), ("", "PersistentVolumeClaim"), ("", "Service"), ("", "ConfigMap"), ("", "Secret"),
-        ("", "ServiceAccount"), ("apps", "StatefulSet"), ("apps", "ControllerRevision"), ("policy", "PodDisruptionBudget"),
-        ("networking.k8s.io", "NetworkPolicy"), ("coordination.k8s.io", "Lease"),
-    ]  # fmt: skip
-    found = [f"{kind}/{body['metadata']['name']}" for group, kind in kinds for body in kube.list(group, kind, space).items]
-    return sorted(set(found) - {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"})
+        ("", kind) for kind in ("Pod", "PersistentVolumeClaim", "Service", "ConfigMap", "Secret", "ServiceAccount")
+    ]
+    kinds += [("apps", "StatefulSet"), ("apps", "ControllerRevision"), ("policy", "PodDisruptionBudget")]
+    kinds += [("networking.k8s.io", "NetworkPolicy"), ("coordination.k8s.io", "Lease")]
+    bodies = [body for group, kind in kinds for body in kube.list(group, kind, space).items]
+    found = {f"{body['kind']}/{body['metadata']['name']}" for body in bodies}
+    return sorted(found - {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"})

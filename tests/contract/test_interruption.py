@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from berth.actions import teardown as teardowns
 from berth.actions.up import Clock, Options, up
-from berth.cluster.kube import Exchange, Kube
+from berth.cluster.kube import Kube
 from berth.cluster.release import load
+from berth.cluster.session import Exchange
 from berth.cluster.target import resolve
 from berth.core.errors import BerthError, ExitCode, InterruptedRunError, LockedError
-from berth.core.events import OrdinalState
+from berth.core.events import Event, OrdinalState
 from tests.contract.support import PATIENCE, bring_up, done, leftovers, pods, release, take_down, versions
 
-pytestmark = pytest.mark.controlplane
+pytestmark = [
+    pytest.mark.controlplane,
+    # Threads die where they stand, as at a SIGKILL.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 
 
 class Killed(BaseException):
@@ -40,7 +47,7 @@ class Tripwire:
 def tripping(plane: Path, at: int, error: type[BaseException]) -> tuple[Kube, Tripwire]:
     client = resolve(None, str(plane), {}).connect()
     wire = Tripwire(at, error)
-    client.observe = wire
+    client.session.observe = wire
     return client, wire
 
 
@@ -55,6 +62,7 @@ def test_killed_at_any_call_then_up_converges(plane: Path, kube: Kube, space: st
         assert wire.seen >= at
     finally:
         client.close()
+    assert wire.seen
     expire_lock(kube, space)
     assert done(bring_up(kube, wanted)).succeeded
     before = versions(kube, wanted)
@@ -67,13 +75,14 @@ def test_killed_at_any_call_then_up_converges(plane: Path, kube: Kube, space: st
 @pytest.mark.parametrize("at", [3, 8, 12, 16, 20, 24, 28, 32, 36])
 def test_killed_in_teardown_then_teardown_finishes(plane: Path, kube: Kube, space: str, at: int) -> None:
     bring_up(kube, release("nginx", space))
-    client, _ = tripping(plane, at, Killed)
+    client, wire = tripping(plane, at, Killed)
     try:
         take_down(client, space, "nginx", data=True)
     except (Killed, BerthError):
         pass
     finally:
         client.close()
+    assert wire.seen
     expire_lock(kube, space)
     if load(kube, space, "nginx") is not None:
         take_down(kube, space, "nginx", data=True)
@@ -82,7 +91,7 @@ def test_killed_in_teardown_then_teardown_finishes(plane: Path, kube: Kube, spac
 
 def test_an_interrupted_up_says_what_stands(kube: Kube, space: str) -> None:
     wanted = release("nginx", space, "minReadySeconds=2", quick=False)
-    run = up(kube, wanted, Options(PATIENCE), Clock())
+    run = cast("Generator[Event, None, None]", up(kube, [wanted], Options(PATIENCE), Clock()))
     for event in run:
         if isinstance(event, OrdinalState) and event.ordinal == 0:
             with pytest.raises(InterruptedRunError) as caught:
@@ -99,7 +108,7 @@ def test_an_interrupted_up_says_what_stands(kube: Kube, space: str) -> None:
 
 def test_two_runs_cannot_interleave(kube: Kube, space: str) -> None:
     wanted = release("nginx", space, "minReadySeconds=3", quick=False)
-    first = up(kube, wanted, Options(PATIENCE), Clock())
+    first = up(kube, [wanted], Options(PATIENCE), Clock())
     for event in first:
         if isinstance(event, OrdinalState):
             break

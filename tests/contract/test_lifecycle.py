@@ -199,3 +199,18 @@ def test_current_again_after_everything(kube: Kube, space: str) -> None:
     bring_up(kube, wanted)
     body = statefulset(kube, wanted)
     assert judge(body, pods(kube, space).values()).status is Status.CURRENT
+
+
+def test_data_that_is_kept_outlives_a_set_that_would_delete_it(kube: Kube, space: str) -> None:
+    """Somebody set the retention policy to Delete: the ledger's word "kept" holds all the same."""
+    wanted = release("nginx", space)
+    bring_up(kube, wanted)
+    policy = {"whenDeleted": "Delete", "whenScaled": "Delete"}
+    ref = ObjectRef("apps", "StatefulSet", space, "web")
+    kube.patch(ref, {"spec": {"persistentVolumeClaimRetentionPolicy": policy}}, field_manager="somebody")
+    eventually(lambda: all(dig(c, "metadata", "ownerReferences") for c in claims(kube, space).values()) or None)
+    before = {name: claim["metadata"]["uid"] for name, claim in claims(kube, space).items()}
+    take_down(kube, space, "nginx")
+    after = {name: claim["metadata"] for name, claim in claims(kube, space).items()}
+    assert {name: meta["uid"] for name, meta in after.items()} == before
+    assert not any("deletionTimestamp" in meta for meta in after.values())

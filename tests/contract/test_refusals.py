@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from berth.actions.up import Clock, Options, up
 from berth.cluster.kube import Kube
 from berth.cluster.waiting import Patience
 from berth.core.errors import (
@@ -18,9 +19,9 @@ from berth.core.errors import (
     PreflightError,
     TimedOutError,
 )
-from berth.core.events import OrdinalFailed
-from berth.core.objects import Json, ObjectRef
-from tests.contract.support import bring_up, claims, done, leftovers, pods, release, statefulset, take_down
+from berth.core.events import Notice, OrdinalFailed
+from berth.core.objects import ObjectRef
+from tests.contract.support import bring_up, claims, done, leftovers, pods, release, statefulset, steps, take_down
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.controlplane
@@ -131,15 +132,15 @@ def test_a_new_namespace_is_tried_before_it_is_made(kube: Kube, space: str) -> N
     assert kube.get(ObjectRef("", "Namespace", "", new)) is None
     assert done(bring_up(kube, release("nginx", new))).succeeded
     take_down(kube, new, "nginx", data=True)
-    eventually(lambda: True if kube.get(ObjectRef("", "Namespace", "", new)) is None else None)
+    live = kube.get(ObjectRef("", "Namespace", "", new))
+    assert live is None or live["metadata"]["deletionTimestamp"]
 
 
 def failing(kube: Kube, space: str, *sets: str, patience: Patience | None = None) -> tuple[list[OrdinalFailed], str]:
     """The causes that a failing `up` tells, and its error."""
-    from berth.actions.up import Clock, Options, up
 
     events: list[object] = []
-    run = up(kube, release("nginx", space, *sets), Options(patience or Patience(60, 4)), Clock())
+    run = up(kube, [release("nginx", space, *sets)], Options(patience or Patience(60, 4)), Clock())
     with pytest.raises((FailedError, TimedOutError)) as caught:
         for event in run:
             events.append(event)
@@ -188,3 +189,30 @@ def test_a_probe_that_never_passes_times_out(kube: Kube, space: str) -> None:
     quick = Patience(timeout=8, suspect=60)
     causes, said = failing(kube, space, 'podAnnotations={"berth.dev/fault": "unready"}', patience=quick)
     assert causes[0].reason == "NotReady" and "not ready after" in said
+
+
+def test_a_class_that_is_not_ours_stays_as_it_is(kube: Kube, space: str) -> None:
+    name = f"theirs-{space}"
+    ref = ObjectRef("storage.k8s.io", "StorageClass", "", name)
+    made = kube.create(
+        {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
+         "provisioner": "rancher.io/local-path", "reclaimPolicy": "Delete", "volumeBindingMode": "WaitForFirstConsumer"}
+    )  # fmt: skip
+    try:
+        wanted = release("httpd", space, f"storage.className={name}")
+        events = bring_up(kube, wanted)
+        warned = [event.message for event in events if isinstance(event, Notice)]
+        assert any("is not berth's" in text and "reclaimPolicy" in text and "Retain" in text for text in warned)
+        assert done(bring_up(kube, wanted)).changed == 0
+        assert f"StorageClass/{name}" in steps(take_down(kube, space, "httpd", data=True), "kept")
+        live = kube.get(ref)
+        assert live is not None and live["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+    finally:
+        kube.delete(ref)
+
+
+def test_all_releases_are_planned_before_the_first_is_touched(kube: Kube, space: str) -> None:
+    good, bad = release("nginx", space), release("httpd", space, "podAnnotations.bad key=1")
+    with pytest.raises(ClusterError, match="apache-http"):
+        list(up(kube, [good, bad], Options(Patience(60, 4)), Clock()))
+    assert leftovers(kube, space) == []

@@ -20,7 +20,7 @@ from berth.cluster.retry import Pace
 from berth.cluster.watch import Changed, Gone, Synced, Trouble, Watcher, WatchEvent
 from berth.core.errors import BerthError
 from berth.core.objects import Json, ObjectRef
-from tests.contract.cluster.test_api_watch_release_lock import record
+from tests.contract.cluster.samples import record
 from tests.faults.proxy import Call, Fault, FaultProxy, pass_on
 
 pytestmark = pytest.mark.controlplane

@@ -39,7 +39,8 @@ _HEAD = f"""\
 `invoke lint` renders every profile in each of its environments, and without one, and checks the manifests against
 Kubernetes' schemas, against one another, and against policy. It needs no cluster.
 
-    invoke lint [--profile NAME]... [--env NAME] [--kubernetes 1.36] [--output text|json|sarif] [--strict] [--no-schemas]
+    invoke lint [--profile NAME]... [--env NAME] [--kubernetes 1.36]
+                [--output text|json|sarif] [--strict] [--no-schemas]
 
 It ends with 0, or with 2 when there are errors; with `--strict` warnings count as well, notes never do. What is found
 alike in several environments is shown once, with their names. A rule marked **up** also guards `invoke plan` and
@@ -64,7 +65,7 @@ A waiver without a reason, for a rule that does not exist, or that nothing needs
 |---|---|---|
 | `{READINESS_ANNOTATION}: quorum` | the pod template | the pods become ready only when enough of their peers are up |
 | `{READINESS_ANNOTATION}: local` | the pod template | each pod alone decides, whatever its probe looks like |
-| `{EXTERNAL_ANNOTATION}: Secret/tls, ConfigMap/ca` | the workload or the pod template | these exist in the namespace already |
+| `{EXTERNAL_ANNOTATION}: Secret/tls, ConfigMap/ca` | the workload or its pods | these exist in the namespace already |
 
 Without the first one, the commands by which ZooKeeper, etcd, Redis Cluster, Galera, Elasticsearch and Consul are asked
 for their quorum are recognized. An object whose whole name is one value (`existingSecret`) counts as existing, too.

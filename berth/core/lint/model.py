@@ -21,7 +21,7 @@ Version = tuple[int, int]
 OLDEST_KUBERNETES: Version = (1, 30)
 DEFAULT_KUBERNETES: Version = (1, 36)
 
-
+#: Names of environments that nobody relies on, and of those that people do.
 _DEVELOPMENT = frozenset({"dev", "development", "local", "test"})
 _PRODUCTION = frozenset({"prod", "production"})
 
@@ -43,8 +43,8 @@ class Severity(StrEnum):
 class Facts:
     """What a rule may know of a release besides its manifests.
 
-    ``values`` are the merged ones. ``others`` are manifests of the releases that it requires: a reference to one of
-    them resolves. ``operations`` is the profile's own section of that name.
+    ``values`` are the merged ones, None where they are not known. ``others`` are manifests of the releases that it
+    requires: a reference to one of them resolves. ``operations`` is the profile's own section of that name.
     """
 
     release: str
@@ -52,7 +52,7 @@ class Facts:
     profile: str = ""
     environment: str | None = None
     kubernetes: Version = DEFAULT_KUBERNETES
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] | None = None
     operations: Mapping[str, Any] = field(default_factory=dict)
     others: tuple[Manifest, ...] = ()
 

@@ -78,6 +78,8 @@ def _is_assumed(scene: Scene, reference: Reference, workload: Workload) -> bool:
         if f"{reference.kind}/{reference.name}" in [word.strip() for word in said.split(",")]:
             return True
     origin = reference.part.manifest.origin_of(reference.hit("").path)
+    if scene.facts.values is None:
+        return bool(origin.values)
     return any(dig(scene.facts.values, *path.split(".")) == reference.name for path in origin.values)
 
 

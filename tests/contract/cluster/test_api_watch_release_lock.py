@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import queue
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,13 @@ import pytest
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
 from berth.cluster.refusals import ExpiredError
-from berth.cluster.release import Entry, ReleaseRecord, Revision, list_releases, live_digest, load, remove, save
+from berth.cluster.release import list_releases, live_digest, load, remove, save
 from berth.cluster.watch import Changed, Gone, Synced, Watcher, WatchEvent
 from berth.core.errors import BerthError, ConflictError, LockedError
-from berth.core.objects import PART_OF_LABEL, Json, ObjectRef, applyset_id
+from berth.core.objects import ObjectRef, applyset_id
+from tests.contract.cluster.samples import config, record
 
 pytestmark = pytest.mark.controlplane
-
-
-def config(space: str, name: str, **data: str) -> Json:
-    meta = {"name": name, "namespace": space, "labels": {"mine": "yes"}}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
 
 
 Watch = Callable[..., "queue.SimpleQueue[WatchEvent]"]
@@ -92,25 +89,6 @@ def test_a_version_that_is_too_old_is_said_as_expired(kube: Kube, space: str) ->
     assert b'"code":410' in first
 
 
-def record(space: str, **changes: Any) -> ReleaseRecord:
-    now = datetime(2026, 1, 2, tzinfo=UTC)
-    made = ReleaseRecord(
-        name="web",
-        namespace=space,
-        profile="nginx",
-        profile_version="1",
-        environment=None,
-        values={"replicas": 1},
-        status="pending",
-        revision=1,
-        inventory=(Entry(ObjectRef("", "ConfigMap", space, "a"), "u", "h", "d"),),
-        history=(Revision(1, now, "ann", "deployed", "1", {}),),
-        manifests=(config(space, "a"),),
-        updated=now,
-    )
-    return replace(made, **changes)
-
-
 def test_a_record_is_saved_listed_swapped_and_removed(kube: Kube, space: str) -> None:
     first = save(kube, record(space))
     assert load(kube, space, "web") == first
@@ -152,24 +130,22 @@ def test_a_digest_stays_as_the_apply_left_it(kube: Kube, space: str) -> None:
         assert live_digest(changed) != live_digest(applied)
 
 
-def test_kubectl_takes_the_record_for_an_applyset(kube: Kube, plane: Path, space: str) -> None:
-    """Another tool's kubectl refuses to mutate it, by name: it has read the parent's labels and annotations."""
-    import shutil
-
+def test_kubectl_takes_the_record_for_an_applyset(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
+    """Kubectl refuses to change it, by the name of our tool: it has read the parent's labels and annotations."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("there is no kubectl here")
     save(kube, record(space))
-    body = config(space, "b")
     command = [kubectl, "--kubeconfig", str(plane), "-n", space, "apply", "-f", "-", "--prune"]
     command += ["--applyset", "secrets/berth.release.web"]
-    import json
-
-    done = subprocess.run(
-        command, input=json.dumps(body), env={"KUBECTL_APPLYSET": "true"}, capture_output=True, text=True, check=False
-    )
+    # Without a home, kubectl would keep its cache in the working directory.
+    environ = {"KUBECTL_APPLYSET": "true", "HOME": str(tmp_path)}
+    manifest = json.dumps(config(space, "b"))
+    done = subprocess.run(command, input=manifest, env=environ, capture_output=True, text=True, check=False)
     assert 'managed by tooling "berth"' in done.stderr
-    assert PART_OF_LABEL and applyset_id("web", space) in str(kube.get(record(space).ref))
+    live = kube.get(record(space).ref)
+    assert live is not None
+    assert live["metadata"]["labels"]["applyset.kubernetes.io/id"] == applyset_id("web", space)
 
 
 def test_two_runs_cannot_hold_one_lock(kube: Kube, space: str) -> None:

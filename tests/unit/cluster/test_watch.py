@@ -205,3 +205,12 @@ def test_a_callback_that_raises_is_told_as_final_trouble(server: FakeServer, kub
     assert "RuntimeError: bug" in trouble.message
     watcher.stop()
     watcher.join(1)
+
+
+def test_a_server_that_never_begins_to_answer_is_told(server: FakeServer, start: Start) -> None:
+    server.default = hang
+    events = start(listed(5), silence=0.02)
+    assert take(events, 1) == [Synced(())]
+    [trouble] = take(events, 1)
+    assert isinstance(trouble, Trouble) and not trouble.final
+    assert "no answer" in trouble.message

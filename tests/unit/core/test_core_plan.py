@@ -9,12 +9,12 @@ import pytest
 from berth.core.diff import Change
 from berth.core.errors import ImmutableError, Position
 from berth.core.objects import KEEP_ANNOTATION, Json, ObjectRef, Origin
-from berth.core.plan import Action, Known, check_immutable, leave_replicas_to_autoscaler, make_plan
+from berth.core.plan import Action, Known, check_immutable, leave_replicas, make_plan, scaled_by_controller
 from tests.unit.core.samples import manifest, over, simple, statefulset, storage_class
 
 pytestmark = pytest.mark.unit
 
-COMMAND = "invoke up --profile nginx"
+COMMAND = "invoke teardown --name nginx --namespace shop"
 
 
 def known(*bodies: Json, **fields: Any) -> Known:
@@ -126,7 +126,7 @@ def resized(size: str) -> dict[str, Any]:
         (
             {"serviceName": "x"},
             "spec.serviceName cannot be changed in place: it is 'web', and would become 'x'",
-            "`invoke teardown --profile nginx --orphan` deletes the set and leaves its pods running",
+            "`invoke teardown --name nginx --namespace shop --orphan` deletes the set and leaves its pods running",
         ),
         (resized("2Gi"), "it is '1Gi', and would become '2Gi'", "grow each claim"),
         (resized("512Mi"), "it is '1Gi', and would become '512Mi'", "a volume can only grow"),
@@ -139,7 +139,7 @@ def resized(size: str) -> dict[str, Any]:
         (
             {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]},
             "spec.volumeClaimTemplates[0].metadata.name",
-            "`invoke teardown --profile nginx --data keep`, then `invoke up --profile nginx`",
+            "`invoke teardown --name nginx --namespace shop --data keep`, then this command again",
         ),
         ({"volumeClaimTemplates": None}, "spec.volumeClaimTemplates cannot", "running pods cannot get other claims"),
     ],
@@ -196,7 +196,8 @@ def test_a_number_that_an_autoscaler_set_is_left_alone() -> None:
     }
     made = manifest(statefulset())
     for fields, stated in (([owner], False), ([{**owner, "manager": "kubectl"}], True), ([], True)):
-        live = {made.ref: statefulset({"metadata": {"managedFields": fields}})}
-        (left,) = leave_replicas_to_autoscaler([made], live)
-        assert ("replicas" in left.body["spec"]) == stated
+        assert scaled_by_controller(statefulset({"metadata": {"managedFields": fields}})) != stated
+    (left,) = leave_replicas([made], frozenset({made.ref}))
+    assert "replicas" not in left.body["spec"]
+    assert leave_replicas([made], frozenset()) == (made,)
     assert "replicas" in made.body["spec"]

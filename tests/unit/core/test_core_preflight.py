@@ -181,8 +181,8 @@ TAINT = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"
 HARD = {"whenUnsatisfiable": "DoNotSchedule"}
 TWO = "StatefulSet/web in shop needs 3 different kubernetes.io/hostname, and the nodes have 2"
 NONE = (
-    "no node takes the pods of StatefulSet/web in shop now: all are cordoned, not ready, tainted, or without the labels "
-    "that the pods ask for"
+    "no node takes the pods of StatefulSet/web in shop now: "
+    "all are cordoned, not ready, tainted, or without the labels that the pods ask for"
 )
 
 

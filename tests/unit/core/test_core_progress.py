@@ -43,7 +43,9 @@ STAGES = table("""
 - name: no node fits, so that a claim that waits for its first consumer is pending
   pod:
     spec: {nodeName: null}
-    status: {conditions: [{type: PodScheduled, status: "False", message: "0/3 nodes are available: 3 Insufficient cpu. no"}]}
+    status:
+      conditions:
+      - {type: PodScheduled, status: "False", message: "0/3 nodes are available: 3 Insufficient cpu. no new"}
   ready: false
   claim: Pending
   stage: scheduling
@@ -62,6 +64,7 @@ STAGES = table("""
   pod: {status: {containerStatuses: null}}
   ready: false
   stage: image
+  detail: on node-1
 - name: pulls its image
   pod: {status: {containerStatuses: [{name: nginx, state: {waiting: {reason: ContainerCreating}}}]}}
   ready: false

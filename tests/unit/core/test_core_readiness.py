@@ -165,22 +165,37 @@ OTHERS = table("""
   body: {kind: Job, status: {active: 1}}
   is: in progress
 - name: a job that is done
-  body: {kind: Job, status: {conditions: [{type: SuccessCriteriaMet, status: "True"}, {type: Complete, status: "True"}]}}
+  body:
+    kind: Job
+    status: {conditions: [{type: SuccessCriteriaMet, status: "True"}, {type: Complete, status: "True"}]}
   is: current
 - name: a job that failed
   body: {kind: Job, status: {conditions: [{type: Failed, status: "True", message: BackoffLimitExceeded}]}}
   is: failed
 - name: a deployment that is seen, updated and available
-  body: {kind: Deployment, spec: {replicas: 2}, status: {observedGeneration: 1, replicas: 2, updatedReplicas: 2, availableReplicas: 2}}
+  body:
+    kind: Deployment
+    spec: {replicas: 2}
+    status: {observedGeneration: 1, replicas: 2, updatedReplicas: 2, availableReplicas: 2}
   is: current
 - name: a deployment of a stale generation
-  body: {kind: Deployment, metadata: {generation: 2}, spec: {replicas: 1}, status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}}
+  body:
+    kind: Deployment
+    metadata: {generation: 2}
+    spec: {replicas: 1}
+    status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}
   is: in progress
 - name: a deployment with an old pod left
-  body: {kind: Deployment, spec: {replicas: 1}, status: {observedGeneration: 1, replicas: 2, updatedReplicas: 1, availableReplicas: 1}}
+  body:
+    kind: Deployment
+    spec: {replicas: 1}
+    status: {observedGeneration: 1, replicas: 2, updatedReplicas: 1, availableReplicas: 1}
   is: in progress
 - name: a deployment past its deadline
-  body: {kind: Deployment, spec: {replicas: 1}, status: {conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded, message: late}]}}
+  body:
+    kind: Deployment
+    spec: {replicas: 1}
+    status: {conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded, message: late}]}
   is: failed
 - name: a daemon set with a node to go
   body: {kind: DaemonSet, status: {desiredNumberScheduled: 3, updatedNumberScheduled: 3, numberAvailable: 2}}

@@ -99,7 +99,11 @@ WRONG = [
     (f"name: top\n{HEAD}values: [1]\n", "values: expected a mapping, got a list", 4),
     (f"name: top\n{HEAD}abstract: 'yes'\n", "abstract: expected true or false, got 'yes'", 4),
     (f"name: top\n{HEAD}environments:\n  dev: 3\n", "environments.dev: expected a mapping or null, got 3", 5),
-    (f"name: top\n{HEAD}environments:\n  Dev!: {{}}\n", "environments.Dev!: this key is not possible; expected text that matches", 5),
+    (
+        f"name: top\n{HEAD}environments:\n  Dev!: {{}}\n",
+        "environments['Dev!']: this key is not possible; expected text that matches",
+        5,
+    ),
     (f"name: top\n{HEAD}templates:\n  - ../x.yaml\n", "leaves the templates directory", 5),
     (f"name: top\n{HEAD}templates: [/etc/*]\n", "leaves the templates directory", 4),
     (f"name: top\n{HEAD}schema: {{type: strin}}\n", "this is not a valid JSON Schema", 4),

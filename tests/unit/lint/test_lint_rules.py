@@ -92,7 +92,9 @@ def test_name_that_is_a_value_is_assumed_to_exist() -> None:
     origin = Origin(Position("templates/engine/set.yaml", 9), ("auth.existingSecret",))
     bodies = manifests(put(SET, f"{MAIN} env 1 valueFrom secretKeyRef name", "mine"))
     marked = [replace(bodies[0], origins={path: origin}), *bodies[1:]]
-    assert {finding.rule for finding in look(marked, FACTS)} == {"references/config"}
+    other = replace(FACTS, values={"auth": {"existingSecret": "another"}})
+    assert {finding.rule for finding in look(marked, other)} == {"references/config"}
+    assert {finding.rule for finding in look(marked, FACTS)} == {"references/assumed"}, "the values are not known"
     facts = replace(FACTS, values={"auth": {"existingSecret": "mine"}})
     assert {finding.rule for finding in look(marked, facts)} == {"references/assumed"}
 

@@ -66,7 +66,9 @@ def test_postgres_settings(render: Render) -> None:
     assert "shared_buffers = '512MB'" in conf
     assert "max_slot_wal_keep_size = '4GB'" in conf
     assert "wal_log_hints = on" in conf
-    own = render("postgres", None, "settings.shared_buffers=1GB", "settings.application_name=it's", "settings.fsync=true")
+    own = render(
+        "postgres", None, "settings.shared_buffers=1GB", "settings.application_name=it's", "settings.fsync=true"
+    )
     conf = own.one("ConfigMap", "postgres-config")["data"]["postgresql.conf"]
     assert "shared_buffers = '1GB'" in conf
     assert "512MB" not in conf
@@ -118,12 +120,15 @@ def test_zookeeper_members(render: Render, replicas: int, members: int) -> None:
 
 
 def test_zookeeper_readiness_follows_the_policy(render: Render) -> None:
-    """In the quorum where all start together; answering where the first starts alone, or it would wait for ever."""
+    """In the quorum where all start together; less where the first starts alone, or it would wait for ever."""
     parallel, ordered = render("zookeeper"), render("zookeeper", None, "podManagementPolicy=OrderedReady")
     assert parallel.set["spec"]["podManagementPolicy"] == "Parallel"
     assert "srvr" in parallel.container["readinessProbe"]["exec"]["command"][-1]
     assert ordered.set["spec"]["podManagementPolicy"] == "OrderedReady"
-    assert "ruok" in ordered.container["readinessProbe"]["exec"]["command"][-1]
+    assert ordered.container["readinessProbe"]["exec"]["command"] == ["bash", "/scripts/ready.sh"]
+    assert "ready.sh" in ordered.one("ConfigMap")["data"]
+    marks = [out.set["metadata"]["annotations"]["berth.dev/readiness"] for out in (parallel, ordered)]
+    assert marks == ["quorum", "local"]
 
 
 def test_zookeeper_is_closed(render: Render) -> None:

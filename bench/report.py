@@ -1,0 +1,161 @@
+"""What the measurements come to, as Markdown and JSON: ratios and targets first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.cases import BARE, FRESH, LIST, MANY, ONE, RENDER, UNCHANGED
+from bench.measuring import Row
+
+TITLES = {
+    f"{ONE}, {FRESH}": "One nginx release (environment dev: 2 replicas one after the other), fresh",
+    f"{ONE}, {UNCHANGED}": "The same again: nothing has changed",
+    f"{MANY}, {FRESH}": "100 StatefulSets of one replica, each with a headless Service, fresh",
+    f"{MANY}, {UNCHANGED}": "The same again: nothing has changed",
+    RENDER: "Render of those 200 documents (berth render, helm template)",
+    LIST: "The list of tasks (--list)",
+}
+MEMORY_LIMIT = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to reach: a figure that is to be at most ``limit``."""
+
+    what: str
+    figure: float
+    limit: float
+    unit: str = ""
+
+    @property
+    def reached(self) -> bool:
+        return self.figure <= self.limit
+
+    def line(self) -> str:
+        verdict = "reached" if self.reached else "**not reached**"
+        return f"| {self.what} | {self.limit:g}{self.unit} | {self.figure:.2f}{self.unit} | {verdict} |"
+
+
+def targets(rows: Sequence[Row]) -> list[Target]:
+    """The targets that these rows can say something about."""
+    found: list[Target] = []
+    by_case = _by_case(rows)
+    for run in (FRESH, UNCHANGED):
+        one = by_case.get(f"{ONE}, {run}")
+        if one:
+            time = one["berth"].wall
+            found.append(Target(f"one release, {run}: time over helm's", time / one["helm"].wall, 0.5))
+            found.append(Target(f"one release, {run}: time over kubectl's pair", time / one["kubectl"].wall, 1.3))
+    many = by_case.get(f"{MANY}, {FRESH}")
+    if many:
+        fastest = min((row for row in many.values() if row.contender != "berth"), key=lambda row: row.wall)
+        what = f"100 StatefulSets, fresh: time over the fastest peer's ({fastest.contender})"
+        found.append(Target(what, many["berth"].wall / fastest.wall, 1.0))
+    many = by_case.get(f"{MANY}, {UNCHANGED}")
+    if many:
+        found.append(Target("100 StatefulSets, unchanged: time", many["berth"].wall, 1.0, " s"))
+    lists = by_case.get(LIST, {})
+    for name in lists:
+        if name != BARE:
+            found.append(Target(f"--list, {name}: time over bare", lists[name].wall / lists[BARE].wall, 1.3))
+    own = [row for row in rows if row.contender == "berth"]
+    if own:
+        top = max(own, key=lambda row: row.memory)
+        found.append(Target(f"peak memory, highest of all cases ({top.case})", top.memory, MEMORY_LIMIT, " MiB"))
+    return found
+
+
+def markdown(rows: Sequence[Row], machine: Mapping[str, str], date: str) -> str:
+    """The report."""
+    lines = [
+        "# How fast berth is beside its peers",
+        "",
+        f"Written by `invoke bench` on {date}; do not edit. Ratios hold between commands of one run on one machine;",
+        "times on their own say as much about the machine as about the programs.",
+        "",
+        "## Targets",
+        "",
+        "| what | at most | measured | |",
+        "|---|---:|---:|---|",
+        *(target.line() for target in targets(rows)),
+        "",
+        "## Ratios",
+        "",
+        "Time and processor time of berth over those of each peer; below 1 berth is faster.",
+        "",
+        "| case | peer | time | processor time |",
+        "|---|---|---:|---:|",
+        *_ratios(rows),
+        "",
+        "## Measurements",
+    ]
+    for case, found in _by_case(rows).items():
+        lines += ["", f"### {TITLES[case]}", "", *_table(found.values())]
+    lines += ["", "## Machine and versions", "", *(f"- {name}: {value}" for name, value in machine.items()), "", _HOW]
+    return "\n".join(lines)
+
+
+def as_json(rows: Sequence[Row], machine: Mapping[str, str], date: str) -> str:
+    """Every single measurement."""
+    body = {
+        "date": date,
+        "machine": dict(machine),
+        "targets": [
+            {"what": target.what, "limit": target.limit, "figure": round(target.figure, 4), "reached": target.reached}
+            for target in targets(rows)
+        ],
+        "measurements": [
+            {"case": row.case, "contender": row.contender, "samples": [sample.to_json() for sample in row.samples]}
+            for row in rows
+        ],
+    }
+    return json.dumps(body, indent=1) + "\n"
+
+
+def _by_case(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(row.case, {})[row.contender] = row
+    return found
+
+
+def _ratios(rows: Sequence[Row]) -> list[str]:
+    lines = []
+    for case, found in _by_case(rows).items():
+        own = found.get("berth")
+        for name, row in found.items():
+            if own and name != "berth":
+                lines.append(f"| {case} | {name} | {own.wall / row.wall:.2f} | {own.cpu / row.cpu:.2f} |")
+    return lines
+
+
+def _table(rows: Iterable[Row]) -> list[str]:
+    lines = [
+        "| command | time, median | min - max | processor time | peak memory | ready when it returned |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        low, high = row.spread
+        ready = sorted({sample.ready for sample in row.samples if sample.ready is not None})
+        lines.append(
+            f"| {row.contender} | {row.wall:.3f} s | {low:.3f} - {high:.3f} | {row.cpu:.3f} s | {row.memory:.0f} MiB "
+            f"| {' '.join(f'{number} sets' for number in ready) or '-'} |"
+        )
+    return lines
+
+
+_HOW = """## How it was measured
+
+- Every contender gets the same manifests: what `berth render` prints is kubectl's file, and the chart's only template.
+- Whole commands as a user types them, start of the program included. `kubectl` is `kubectl apply` and then
+  `kubectl rollout status` for all sets at once; `helm` is `helm upgrade --install --wait`; `python client` is a loop
+  over the official client (`plain_client.py`): create, else patch, then list every 0.2 s until all sets are available.
+- A real control plane on the same machine, whose controllers may send 2,000 requests a second; nodes are simulated, so
+  that "ready" costs no image and no process. Server, controllers and contenders share the processor.
+- One repetition is a fresh namespace, in which each command runs twice (fresh, unchanged), and its removal; making and
+  removing it are not timed. The order of the contenders rotates with each repetition. One round before is not counted.
+- Processor time and peak memory are the command's own, as the kernel counts them (`wait4`), not the server's.
+- Figures are medians; peak memory is the highest of all repetitions.
+"""
