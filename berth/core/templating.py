@@ -11,23 +11,21 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, NoReturn
 
 from jinja2 import BaseLoader, StrictUndefined, TemplateSyntaxError, nodes
-from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import BlockReference, Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
-from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from berth.core import functions
 from berth.core.errors import did_you_mean
-from berth.core.provenance import RESERVED, carry, derive, escape_key
+from berth.core.provenance import RESERVED, carry, derive
 from berth.core.strictyaml import Rejected
-from berth.core.tokens import SESSION, Session, Site, mark_lines, to_text
+from berth.core.syntax import Generator, Rewriter
+from berth.core.tokens import SESSION, Session, Site, to_text
 
 #: Line ends for YAML, but not for people and editors.
 _ODD_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
@@ -62,157 +60,10 @@ class Missing(StrictUndefined):
         return super()._undefined_message if owner is missing else f"there is no {str(name)!r} here"
 
 
-class _Generator(CodeGenerator):
-    """Writes each expression of an output through ``environment.emit``."""
-
-    def _make_finalize(self) -> CodeGenerator._FinalizeInfo:
-        return self._FinalizeInfo(None, None)
-
-    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
-        self.write("environment.emit(")
-
-    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
-        site: Site = (self.name or "", node.lineno, tuple(dict.fromkeys(_value_paths(node))))
-        self.write(f", {site!r})")
-
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
-        self.write("environment.concat_texts((")
-        for part in node.nodes:
-            self.visit(part, frame)
-            self.write(", ")
-        self.write("))")
-
-
-class _Rewriter(NodeTransformer):
-    """Prepares a syntax tree; see the module."""
-
-    def __init__(self, environment: Environment, name: str, filename: str | None) -> None:
-        self.environment = environment
-        self.name = name
-        self.filename = filename
-        self.number = environment.number_of[name]
-        self.reads: dict[int, dict[str, None]] = {}
-
-    def visit_TemplateData(self, node: nodes.TemplateData) -> nodes.Node:
-        node.data = mark_lines(node.data, self.number, node.lineno)
-        return node
-
-    def visit_FilterBlock(self, node: nodes.FilterBlock) -> nodes.Node:
-        self._only_rendering(node.filter, "{% filter %}")
-        return self.generic_visit(node)
-
-    def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:
-        if node.filter is not None:
-            self._only_rendering(node.filter, "{% set %} with a filter")
-        return self.generic_visit(node)
-
-    def visit_EvalContextModifier(self, node: nodes.EvalContextModifier) -> nodes.Node:
-        raise TemplateSyntaxError("{% autoescape %} does not exist here", node.lineno, self.name, self.filename)
-
-    visit_ScopedEvalContextModifier = visit_EvalContextModifier
-
-    def visit_Include(self, node: Any) -> nodes.Node:
-        self.generic_visit(node)
-        node.with_context = True
-        node.template = self._as_data(node.template)
-        made: nodes.Node = node
-        return made
-
-    visit_Import = visit_FromImport = visit_Include
-
-    def visit_Not(self, node: nodes.Not) -> nodes.Node:
-        self.generic_visit(node)
-        node.node = self._as_data(node.node)
-        return node
-
-    def visit_For(self, node: nodes.For) -> nodes.Node:
-        self.generic_visit(node)
-        node.iter = self._through(functions.COUNTED, node.iter)
-        return node
-
-    def visit_If(self, node: nodes.If) -> nodes.Node:
-        self.generic_visit(node)
-        node.test = self._as_data(node.test)
-        return node
-
-    def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:
-        self.generic_visit(node)
-        node.test = self._as_data(node.test)
-        return node
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
-        self.generic_visit(node)
-        node.expr = self._as_data(node.expr)
-        for operand in node.ops:
-            operand.expr = self._as_data(operand.expr)
-        return node
-
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
-        self._read(node)
-        self.generic_visit(node)
-        if isinstance(node.arg, nodes.Slice):
-            node.node = self._as_data(node.node)
-        return node
-
-    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:
-        self._read(node)
-        return self.generic_visit(node)
-
-    def _read(self, node: nodes.Expr) -> None:
-        path = _value_path(node)
-        if path:
-            self.reads.setdefault(node.lineno, {})[path] = None
-
-    def _as_data(self, node: Any) -> Any:
-        if isinstance(node, (nodes.Literal, nodes.Compare, nodes.Test, nodes.Not)) or _value_path(node):
-            return node
-        return self._through(functions.RESOLVED, node)
-
-    def _through(self, name: str, node: Any) -> nodes.Expr:
-        return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno, environment=self.environment)
-
-    def _only_rendering(self, node: nodes.Expr, construct: str) -> None:
-        inner: nodes.Expr | None = node
-        while isinstance(inner, nodes.Filter):
-            if inner.name not in functions.RENDERING:
-                raise TemplateSyntaxError(
-                    f"{construct} takes only trim and indent, not {inner.name}: "
-                    f"write {{% set x %}}...{{% endset %}} and then {{{{ x | {inner.name} }}}}",
-                    node.lineno,
-                    self.name,
-                    self.filename,
-                )
-            inner = inner.node
-
-
-def _value_path(node: nodes.Expr) -> str:
-    """The dotted path of ``values.x.y`` or ``values.x["y"]``, else ""."""
-    parts: list[str] = []
-    while True:
-        if isinstance(node, nodes.Getattr):
-            parts.append(escape_key(node.attr))
-        elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
-            parts.append(escape_key(str(node.arg.value)))
-        else:
-            break
-        node = node.node
-    return ".".join(reversed(parts)) if isinstance(node, nodes.Name) and node.name == "values" else ""
-
-
-def _value_paths(node: nodes.Node) -> Iterator[str]:
-    """The dotted paths of all values that an expression names."""
-    path = _value_path(node) if isinstance(node, nodes.Expr) else ""
-    if path:
-        yield path
-        return
-    for child in node.iter_child_nodes():
-        yield from _value_paths(child)
-
-
 class Environment(ImmutableSandboxedEnvironment):
     """Compiles and runs the templates of one loader; made once for each, see ``environment_of``."""
 
-    code_generator_class = _Generator
+    code_generator_class = Generator
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
 
     def __init__(self, loader: BaseLoader) -> None:
@@ -351,7 +202,7 @@ class Environment(ImmutableSandboxedEnvironment):
                 code = f"U+{ord(found[0]):04X}"
                 raise TemplateSyntaxError(f"the character {code}, which {kind}, is not allowed", line, known, filename)
         template = super()._parse(source, name, filename)
-        rewriter = _Rewriter(self, known, filename)
+        rewriter = Rewriter(self, self.number_of[known], known, filename)
         rewriter.visit(template)
         for line, paths in rewriter.reads.items():
             # An inner part of a longer path says nothing that the longer one does not.
