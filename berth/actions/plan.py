@@ -40,8 +40,8 @@ class Planned:
         return self.plan.empty and self.survey.record is not None and self.survey.record.status == "deployed"
 
 
-def plan_release(kube: Kube, release: Release, *, force: bool = False) -> Planned:
-    """Look, check, dry-run and compare; nothing is written.
+def plan_release(kube: Kube, release: Release, *, force: bool = False, others: Sequence[Release] = ()) -> Planned:
+    """Look, check, dry-run and compare; nothing is written. ``others`` come up in the same run, and may be referred to.
 
     An unchanged release costs a few reads and no dry run: see ``Survey.unchanged``.
 
@@ -52,7 +52,7 @@ def plan_release(kube: Kube, release: Release, *, force: bool = False) -> Planne
         ImmutableError: a field cannot be changed in place.
         ClusterError: the API server refuses a manifest.
     """
-    require_sound_release(release)
+    require_sound_release(release, [manifest for other in others for manifest in other.manifests])
     seen = survey(kube, release)
     rendered = release.manifests
     autoscaled = autoscaled_sets(kube, release.namespace, seen.live)
@@ -72,7 +72,9 @@ def plan_release(kube: Kube, release: Release, *, force: bool = False) -> Planne
         raise PreflightError(findings.problems)
     check_immutable(own, seen.live, f"invoke teardown --name {release.name} --namespace {release.namespace}")
     tried = dry_run(kube, due, force=force, namespace_missing=missing)
-    plan = make_plan(release.name, release.namespace, ordered, replace(known, dry_run=tried, namespace_missing=missing))
+    secrets = tuple(text for text in release.values.secret_texts() if text)
+    known = replace(known, dry_run=tried, namespace_missing=missing, secrets=secrets)
+    plan = make_plan(release.name, release.namespace, ordered, known)
     warnings = (*findings.warnings, *foreign_differences(release.manifests, seen.live))
     return Planned(release, plan, seen, tuple(dict.fromkeys(warnings)))
 
@@ -87,7 +89,8 @@ def plan_all(kube: Kube, releases: Sequence[Release], *, force: bool = False) ->
     errors: list[BerthError] = []
     for release in releases:
         try:
-            plans.append(plan_release(kube, release, force=force))
+            others = [other for other in releases if other is not release]
+            plans.append(plan_release(kube, release, force=force, others=others))
         except BerthError as error:
             errors.append(error)
     raise_all(errors)

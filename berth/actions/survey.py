@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -89,9 +90,17 @@ def surroundings(kube: Kube, namespace: str, live: dict[ObjectRef, Json]) -> Sur
         ("", "Node", None),
         ("", "ResourceQuota", namespace),
     )
-    work: list[Any] = [lambda: _get_or_none(kube, space), *(lambda kind=kind: read(kind) for kind in lists)]
-    found, classes, claims, nodes, quotas = all_of(work, lambda task: task())
-    return Surroundings(found, classes, claims, nodes, quotas, live)
+    work: list[Any] = [lambda: _get_or_none(kube, space), lambda: _version(kube)]
+    work += [lambda kind=kind: read(kind) for kind in lists]
+    found, version, classes, claims, nodes, quotas = all_of(work, lambda task: task())
+    return Surroundings(found, classes, claims, nodes, quotas, live, version)
+
+
+def _version(kube: Kube) -> tuple[int, int] | None:
+    """The server's (major, minor); providers write "30+" for a patched 30."""
+    said = kube.version()
+    major, minor = (re.match(r"\d+", str(said.get(part, ""))) for part in ("major", "minor"))
+    return (int(major[0]), int(minor[0])) if major and minor else None
 
 
 def autoscaled_sets(kube: Kube, namespace: str, live: dict[ObjectRef, Json]) -> frozenset[ObjectRef]:

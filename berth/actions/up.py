@@ -23,6 +23,7 @@ from berth.cluster.waiting import Patience, Waiting
 from berth.core.diff import manifest_hash
 from berth.core.errors import BerthError, ConflictError, InterruptedRunError
 from berth.core.events import Event, Notice, PhaseStarted, ReleaseDone, ReleaseStarted, StepDone
+from berth.core.masking import masked
 from berth.core.objects import MANAGED_BY_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id
 from berth.core.plan import Action, Plan, Step
 from berth.core.readiness import judge
@@ -206,7 +207,7 @@ class _Run:
             revision=(before.revision if before else 0) + 1,
             inventory=tuple(entries.values()),
             history=before.history if before else (),
-            manifests=tuple(manifest.body for manifest in release.manifests),
+            manifests=tuple(masked(manifest, release.values.secret_paths) for manifest in release.manifests),
             updated=self._clock.now(),
             resource_version=before.resource_version if before else "",
         )

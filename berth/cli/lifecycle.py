@@ -57,7 +57,7 @@ def up(ctx: Context, flags: Flags) -> int | None:
     releases = _releases(ctx, flags, target.namespace)
     kube = target.connect()
     with shown:
-        shown.show(TargetChosen(target.description, ""))
+        shown.show(TargetChosen(target.description))
         for event in run(kube, releases, Options(patience, flags.force_conflicts), Clock()):
             shown.show(event)
     return ExitCode.DONE
@@ -106,7 +106,7 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
             seen = inspect(kube, record, deletes, volumes == "delete")
         todo.append((seen, Options(deletes, volumes == "delete", flags.orphan, patience)))
     with shown:
-        shown.show(TargetChosen(target.description, ""))
+        shown.show(TargetChosen(target.description))
         for seen, chosen in todo:
             record = seen.record
             command = f"invoke teardown --name {record.name} --namespace {record.namespace} --data delete"

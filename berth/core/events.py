@@ -16,7 +16,6 @@ class TargetChosen:
     """The cluster that the run talks to, said first and last."""
 
     target: str
-    version: str
 
 
 @dataclass(frozen=True, slots=True)

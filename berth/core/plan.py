@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from berth.core.diff import ABSENT, Change, changes, immutable_changes
+from berth.core.diff import ABSENT, MASKED, Change, changes, immutable_changes
 from berth.core.errors import ImmutableError, InputError, Problem
 from berth.core.objects import FIELD_MANAGER, KEEP_ANNOTATION, MANAGED_BY_LABEL, Json, Manifest, ObjectRef, dig
 from berth.core.order import references
@@ -67,7 +67,8 @@ class Known:
 
     ``unchanged`` holds objects whose manifest and live state are exactly those that the last `up` left behind, so
     that no dry run was needed to know what applying them would do. ``inventory`` is what the release held before;
-    ``adopted`` are those of it that existed before berth, and are never deleted.
+    ``adopted`` are those of it that existed before berth, and are never deleted. A changed field that holds one of the
+    ``secrets`` is masked, wherever it is.
     """
 
     live: Mapping[ObjectRef, Json] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Known:
     unchanged: frozenset[ObjectRef] = frozenset()
     inventory: tuple[ObjectRef, ...] = ()
     adopted: frozenset[ObjectRef] = frozenset()
+    secrets: tuple[str, ...] = ()
     namespace_missing: bool = False
 
 
@@ -179,6 +181,12 @@ def _step(manifest: Manifest, known: Known) -> Step:
     missing = [key for key in manifest.generated if key not in (before.get("data") or {})]
     found = changes(before, known.dry_run[ref]) if ref in known.dry_run else ()
     found += tuple(Change(f"data.{key}", ABSENT, "(generated)") for key in missing)
+    found = tuple(
+        Change(change.path, MASKED, MASKED)
+        if any(secret in str(value) for secret in known.secrets for value in (change.old, change.new))
+        else change
+        for change in found
+    )
     return Step(ref, Action.UPDATE if found else Action.UNCHANGED, manifest, found)
 
 

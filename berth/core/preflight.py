@@ -22,13 +22,19 @@ from berth.core.objects import (
 )
 from berth.core.quantities import format_bytes, parse_quantity
 
+#: The oldest Kubernetes whose behaviour berth knows.
+OLDEST = (1, 30)
+
 #: The second one is deprecated and still heeded. Source: IsDefaultAnnotation in kubernetes pkg/volume/util.
 _DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What was read of the cluster. None means that it may not be read, so that its check is left out and said."""
+    """What was read of the cluster. None means that it may not be read, so that its check is left out and said.
+
+    ``version`` is the server's own (major, minor).
+    """
 
     namespace: Json | None = None
     classes: Sequence[Json] | None = ()
@@ -36,6 +42,7 @@ class Surroundings:
     nodes: Sequence[Json] | None = ()
     quotas: Sequence[Json] | None = ()
     live: Mapping[ObjectRef, Json] = field(default_factory=dict)
+    version: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,9 @@ def preflight(release: str, manifests: Sequence[Manifest], around: Surroundings)
     for what, read in unread.items():
         if read is None and sets:
             warnings.append(f"{what} may not be listed with these credentials, so they were not checked")
+    if around.version and around.version < OLDEST:
+        served, oldest = (".".join(map(str, version)) for version in (around.version, OLDEST))
+        problems.append(Problem(f"the cluster is Kubernetes {served}; berth needs {oldest} or newer"))
     problems += _namespace(around.namespace)
     rendered = [manifest.body for manifest in manifests if manifest.ref.kind == "StorageClass"]
     for manifest in sets:

@@ -33,6 +33,7 @@ class Generator(CodeGenerator):
         self.write(f", {site!r})")
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        """``~`` goes through the environment, which sees rendered text as data."""
         self.write("environment.concat_texts((")
         for part in node.nodes:
             self.visit(part, frame)
@@ -54,24 +55,29 @@ class Rewriter(NodeTransformer):
         self.reads: dict[int, dict[str, None]] = {}
 
     def visit_TemplateData(self, node: nodes.TemplateData) -> nodes.Node:
+        """Template text carries marks, so that each rendered line knows where it is from."""
         node.data = mark_lines(node.data, self.number, node.lineno)
         return node
 
     def visit_FilterBlock(self, node: nodes.FilterBlock) -> nodes.Node:
+        """Jinja writes the result of a filter block as it is: only what keeps text rendered may filter one."""
         self._only_rendering(node.filter, "{% filter %}")
         return self.generic_visit(node)
 
     def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:
+        """What a filter makes of a set block counts as rendered text: the same rule."""
         if node.filter is not None:
             self._only_rendering(node.filter, "{% set %} with a filter")
         return self.generic_visit(node)
 
     def visit_EvalContextModifier(self, node: nodes.EvalContextModifier) -> nodes.Node:
+        """Without escaping Jinja could not tell rendered text from data."""
         raise TemplateSyntaxError("{% autoescape %} does not exist here", node.lineno, self.name, self.filename)
 
     visit_ScopedEvalContextModifier = visit_EvalContextModifier
 
     def visit_Include(self, node: Any) -> nodes.Node:
+        """Includes and imports see the values, and take a name that is data."""
         self.generic_visit(node)
         node.with_context = True
         node.template = self._as_data(node.template)
@@ -81,26 +87,31 @@ class Rewriter(NodeTransformer):
     visit_Import = visit_FromImport = visit_Include
 
     def visit_Not(self, node: nodes.Not) -> nodes.Node:
+        """An operand is data."""
         self.generic_visit(node)
         node.node = self._as_data(node.node)
         return node
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
+        """Loops are counted."""
         self.generic_visit(node)
         node.iter = self._through(functions.COUNTED, node.iter)
         return node
 
     def visit_If(self, node: nodes.If) -> nodes.Node:
+        """A condition is data."""
         self.generic_visit(node)
         node.test = self._as_data(node.test)
         return node
 
     def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:
+        """A condition is data."""
         self.generic_visit(node)
         node.test = self._as_data(node.test)
         return node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        """What is compared is data."""
         self.generic_visit(node)
         node.expr = self._as_data(node.expr)
         for operand in node.ops:
@@ -108,6 +119,7 @@ class Rewriter(NodeTransformer):
         return node
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+        """A value read is noted; what is sliced is data."""
         self._read(node)
         self.generic_visit(node)
         if isinstance(node.arg, nodes.Slice):
@@ -115,6 +127,7 @@ class Rewriter(NodeTransformer):
         return node
 
     def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:
+        """A value read is noted."""
         self._read(node)
         return self.generic_visit(node)
 

@@ -42,8 +42,6 @@ class PlainPrinter:
         """Print one event."""
         if isinstance(event, TargetChosen):
             self._target = f"target: {event.target}"
-            self._write(f"{self._target}, Kubernetes {event.version}" if event.version else self._target)
-            return
         for line in lines(event):
             self._write(line)
 
@@ -61,7 +59,7 @@ def harmless(text: str) -> str:
 def _lines(event: Event) -> list[str]:
     match event:
         case TargetChosen():
-            return [f"target: {event.target}, Kubernetes {event.version}"]
+            return [f"target: {event.target}"]
         case ReleaseStarted():
             environment = f", environment {event.environment}" if event.environment else ""
             return [f"release {event.release} in {event.namespace} (profile {event.profile}{environment})"]

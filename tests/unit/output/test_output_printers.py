@@ -52,7 +52,7 @@ DONE = ReleaseDone(
 
 #: Every kind of event, with the lines that say it.
 SAID: dict[Event, list[str]] = {
-    TargetChosen("context kind", "1.36.3"): ["target: context kind, Kubernetes 1.36.3"],
+    TargetChosen("context kind"): ["target: context kind"],
     ReleaseStarted("web", "shop", "nginx", None): ["release web in shop (profile nginx)"],
     ReleaseStarted("web", "shop", "nginx", "prod"): ["release web in shop (profile nginx, environment prod)"],
     Notice("all is well"): ["all is well"],
@@ -111,9 +111,9 @@ def test_plain_lines(event: Event) -> None:
 def test_plain_says_the_target_first_and_last() -> None:
     said: list[str] = []
     with PlainPrinter(said.append) as shown:
-        shown.show(TargetChosen("context kind", "1.36.3"))
+        shown.show(TargetChosen("context kind"))
         shown.show(Notice("between"))
-    assert said == ["target: context kind, Kubernetes 1.36.3", "between", "target: context kind"]
+    assert said == ["target: context kind", "between", "target: context kind"]
 
 
 def test_plain_says_no_target_where_none_was_chosen() -> None:
