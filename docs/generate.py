@@ -9,6 +9,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,9 @@ PAGES = {"tasks.md": tasks_page, "values.md": values_page, "exit-codes.md": exit
 MARKS = ("<!-- fields: made by docs/generate.py -->", "<!-- end of fields -->")
 
 
+@cache
 def made() -> Mapping[Path, str]:
-    """The text of each page by its path."""
+    """The text of each page by its path. Once only: Invoke gives away the help of an option when it is first asked."""
     reference = ROOT / "docs" / "reference"
     texts = {reference / name: page() for name, page in PAGES.items()}
     written = reference / "profile-format.md"

@@ -9,7 +9,6 @@ from berth.actions.survey import Survey, autoscaled_sets, check_permissions, dry
 from berth.cluster.kube import Kube
 from berth.cluster.runner import raise_all
 from berth.core.errors import BerthError, PreflightError
-from berth.core.lint import require_sound_release
 from berth.core.order import phases
 from berth.core.plan import (
     Action,
@@ -43,7 +42,8 @@ class Planned:
 def plan_release(kube: Kube, release: Release, *, force: bool = False, others: Sequence[Release] = ()) -> Planned:
     """Look, check, dry-run and compare; nothing is written. ``others`` come up in the same run, and may be referred to.
 
-    An unchanged release costs a few reads and no dry run: see ``Survey.unchanged``.
+    An unchanged release costs a few reads: what was checked when it was applied is not checked again, neither by lint
+    nor by a dry run. See ``Survey.unchanged``.
 
     Raises:
         LintError: the manifests contradict one another.
@@ -52,7 +52,6 @@ def plan_release(kube: Kube, release: Release, *, force: bool = False, others: S
         ImmutableError: a field cannot be changed in place.
         ClusterError: the API server refuses a manifest.
     """
-    require_sound_release(release, [manifest for other in others for manifest in other.manifests])
     seen = survey(kube, release)
     rendered = release.manifests
     autoscaled = autoscaled_sets(kube, release.namespace, seen.live)
@@ -64,6 +63,10 @@ def plan_release(kube: Kube, release: Release, *, force: bool = False, others: S
     known = Known(seen.live, {}, seen.unchanged, seen.inventory, seen.adopted)
     if not due and not removed:
         return Planned(release, make_plan(release.name, release.namespace, ordered, known), seen)
+    from berth.core.lint import require_sound_release  # Here, since most runs change nothing and need none of it.
+
+    sound = replace(release, manifests=rendered)
+    require_sound_release(sound, [manifest for other in others for manifest in other.manifests])
     around = surroundings(kube, release.namespace, seen.live)
     missing = around.namespace is None
     check_permissions(kube, release, removed, missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,9 @@ from berth.core.objects import (
 from berth.core.plan import scaled_by_controller
 from berth.core.preflight import Surroundings
 from berth.core.render import Release
+
+#: From more objects of a kind than this, one list of the namespace is cheaper than a read of each, for the server too.
+MANY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +62,25 @@ def survey(kube: Kube, release: Release) -> Survey:
 def read_objects(
     kube: Kube, release: str, namespace: str, refs: Iterable[ObjectRef], listed: Iterable[ObjectRef] = ()
 ) -> dict[ObjectRef, Json]:
-    """The live state of objects, those of ``listed`` by one list a kind where that saves requests."""
+    """The live state of objects, those of ``listed`` and of kinds with many by one list a kind."""
     refs = set(refs)
-    counts: dict[tuple[str, str], int] = {}
-    for ref in listed:
-        if ref.namespace == namespace:
-            counts[ref.group, ref.kind] = counts.get((ref.group, ref.kind), 0) + 1
-    selector = f"{PART_OF_LABEL}={applyset_id(release, namespace)}"
-    kinds = [kind for kind, count in counts.items() if count > 1]
     found: dict[ObjectRef, Json] = {}
-    for listing in all_of(kinds, lambda kind: kube.list(kind[0], kind[1], namespace, label_selector=selector)):
-        found.update({ObjectRef.of(body): body for body in listing.items})
+
+    def read(kinds: Sequence[tuple[str, str]], selector: str | None) -> None:
+        for listing in all_of(kinds, lambda kind: kube.list(kind[0], kind[1], namespace, label_selector=selector)):
+            found.update({ObjectRef.of(body): body for body in listing.items})
+
+    read(_kinds(listed, namespace, 1), f"{PART_OF_LABEL}={applyset_id(release, namespace)}")
+    read(_kinds(refs - found.keys(), namespace, MANY), None)
     rest = sorted(refs - set(found))
     found.update({ref: body for ref, body in zip(rest, all_of(rest, kube.get), strict=True) if body is not None})
     return {ref: body for ref, body in found.items() if ref in refs}
+
+
+def _kinds(refs: Iterable[ObjectRef], namespace: str, count: int) -> list[tuple[str, str]]:
+    """The groups and kinds of which there are more than ``count`` in the namespace."""
+    counts = Counter((ref.group, ref.kind) for ref in refs if ref.namespace == namespace)
+    return [kind for kind, number in counts.items() if number > count]
 
 
 def surroundings(kube: Kube, namespace: str, live: dict[ObjectRef, Json]) -> Surroundings:

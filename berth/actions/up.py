@@ -17,11 +17,11 @@ from berth.actions.plan import Planned, plan_all
 from berth.actions.survey import Survey
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
-from berth.cluster.release import Entry, ReleaseRecord, Revision, live_digest, load, save
+from berth.cluster.release import Entry, ReleaseRecord, Revision, live_digest, save
 from berth.cluster.runner import Runner
 from berth.cluster.waiting import Patience, Waiting
 from berth.core.diff import manifest_hash
-from berth.core.errors import BerthError, ConflictError, InterruptedRunError
+from berth.core.errors import BerthError, InterruptedRunError
 from berth.core.events import Event, Notice, PhaseStarted, ReleaseDone, ReleaseStarted, StepDone
 from berth.core.masking import masked
 from berth.core.objects import MANAGED_BY_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id
@@ -185,13 +185,8 @@ class _Run:
     def _begin(self) -> ReleaseRecord:
         """Write down what will be owned before any of it exists, so that a killed run leaves nothing unknown."""
         release = self._release
-        before = load(self._kube, release.namespace, release.name)
-        seen = self._survey.record
-        if (before and before.resource_version) != (seen and seen.resource_version):
-            raise ConflictError(
-                f"release {release.name} was changed by another run since this one looked",
-                hint="run the same command again",
-            )
+        # Not read again under the lock: saving fails where another run wrote it in the meantime.
+        before = self._survey.record
         entries = {entry.ref: entry for entry in (before.inventory if before else ())}
         for step in self._plan.steps:
             if step.manifest is not None and step.ref not in entries:

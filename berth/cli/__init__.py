@@ -3,6 +3,9 @@
 Importing it must stay cheap: `invoke --list` pays for it, so every task imports what it needs when it runs.
 """
 
+import atexit
+import gc
+
 from invoke.collection import Collection
 
 from berth.cli import lifecycle
@@ -14,3 +17,7 @@ from berth.cli.render import render
 
 namespace = Collection(render, lint, lifecycle.plan, lifecycle.up, lifecycle.teardown, profiles, cluster)
 namespace.configure(DEFAULTS)
+
+# When a process ends, Python looks through all that it ever imported for cycles to free: 40 ms of a short command, for
+# memory that the system takes back at once.
+atexit.register(gc.freeze)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from types import TracebackType
 
 from berth.cluster.kube import Kube
@@ -12,6 +13,9 @@ from berth.core.objects import Json, ObjectRef
 
 #: How long `take` waits for something to arrive, in seconds: how often a caller gets to look at its clock.
 TICK = 0.5
+#: How long `take` gathers news before it folds them in, in seconds for each object held. Whoever takes looks at all
+#: objects then, and a hundred sets that start send thousands of news.
+GATHER = 0.0005
 
 
 class Mirror:
@@ -60,6 +64,7 @@ class Mirror:
         changed, troubles = False, []
         try:
             kind, event = self._queue.get(timeout=TICK)
+            time.sleep(min(GATHER * sum(map(len, self._objects.values())), TICK))
             while True:
                 if isinstance(event, Trouble):
                     if event.final:
@@ -77,6 +82,11 @@ class Mirror:
     def synced(self, kind: str) -> bool:
         """Whether the kind has been listed once, so that an absent object is really absent."""
         return kind in self._synced
+
+    @property
+    def complete(self) -> bool:
+        """Whether every kind that is followed has been listed once."""
+        return all(kind in self._synced for _, kind in self._watchers)
 
     def get(self, ref: ObjectRef) -> Json | None:
         """The object as last seen."""

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 from berth import __version__
 from berth.cluster.kube import Kube
-from berth.cluster.refusals import ExistsError, StaleError
+from berth.cluster.refusals import ExistsError, MissingError, StaleError
 from berth.core.errors import ClusterError, ConflictError
 from berth.core.objects import MANAGED_BY_LABEL, Json, ObjectRef, applyset_id, record_name
 
@@ -122,13 +122,15 @@ def save(kube: Kube, record: ReleaseRecord) -> ReleaseRecord:
     body = _secret(record)
     try:
         live = kube.replace(body) if record.resource_version else kube.create(body)
-    except (StaleError, ExistsError) as error:
+    except (StaleError, ExistsError, MissingError) as error:
+        if isinstance(error, MissingError) and not record.resource_version:
+            raise  # What is gone is the namespace.
         raise ConflictError(
             f"release {record.name} in {record.namespace} was changed by another run since this one looked",
             hint="run the same command again",
         ) from error
     meta = live["metadata"]
-    return replace(_read(live), resource_version=str(meta["resourceVersion"]), uid=str(meta["uid"]))
+    return replace(record, resource_version=str(meta["resourceVersion"]), uid=str(meta["uid"]))
 
 
 def remove(kube: Kube, record: ReleaseRecord) -> None:

@@ -78,7 +78,7 @@ class Waiting:
                 now = self._monotonic()
                 moved = now if states else moved
                 waiting = [ref for ref in refs if not self.verdict(ref).current]
-                if not waiting:
+                if not waiting and self._mirror.complete:
                     return
                 late = now - started > self._patience.timeout
                 if late or min(now - moved, now - looked) >= _LOOK:

@@ -26,6 +26,8 @@ START_TIMEOUT = 120.0
 STOP_GRACE = 8.0
 #: etcd takes longer than it may while somebody still holds a watch, as in the middle of a plane that is half up.
 STRAY_GRACE = 2.0
+#: Seconds that ports of the last start may still be held by what is just ending.
+PORT_GRACE = 2.0
 POLL = 0.03
 #: A port that was free when it was chosen may be taken a moment later: choose again.
 PORT_ATTEMPTS = 3
@@ -239,7 +241,7 @@ def _end_strays(layout: Layout, report: Report) -> None:
 def _ports(layout: Layout, *, keep: bool) -> Ports:
     """The ports of the last start, so that kubeconfigs stay good; fresh ones where one of them is taken now."""
     settings = _settings(layout)
-    if settings and (keep or ports.all_free(settings[0].to_json().values())):
+    if settings and (keep or ports.become_free(settings[0].to_json().values(), PORT_GRACE)):
         return settings[0]
     return Ports(*ports.free(4))
 

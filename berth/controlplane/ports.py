@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,6 +48,20 @@ def _first_ephemeral() -> int:
 def all_free(ports: Iterable[int]) -> bool:
     """Whether a server could listen on each of the ports now."""
     return all(_is_free(port) for port in ports)
+
+
+def become_free(ports: Iterable[int], seconds: float) -> bool:
+    """Whether a server can listen on each of the ports, at the latest after so many seconds.
+
+    The first thread of a killed process can be gone a moment before its last one, which closes the sockets.
+    """
+    wanted = list(ports)
+    deadline = time.monotonic() + seconds
+    while not all_free(wanted):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _is_free(port: int) -> bool:

@@ -146,6 +146,10 @@ def _claims(
     """
     by_name, in_use = {_name(claim): claim for claim in claims}, ordinals(live) if live else range(0)
     for template in manifest.body["spec"].get("volumeClaimTemplates") or []:
+        names = [claim_name(template["metadata"]["name"], manifest.ref.name, o) for o in ordinals(manifest.body)]
+        lost = [name for number, name in enumerate(names) if name not in by_name and set(names[number:]) & set(by_name)]
+        if lost:
+            warnings.append(f"{', '.join(lost)} will be new and empty, while claims of higher ordinals exist")
         for ordinal in ordinals(manifest.body):
             name = claim_name(template["metadata"]["name"], manifest.ref.name, ordinal)
             claim = by_name.get(name)

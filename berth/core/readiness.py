@@ -107,9 +107,11 @@ def owned_pods(statefulset: Json, pods: Iterable[Json]) -> dict[int, Json]:
     name, uid = statefulset["metadata"]["name"], statefulset["metadata"].get("uid")
     found: dict[int, Json] = {}
     for pod in pods:
-        owner = controller_of(pod)
         ordinal = ordinal_of(pod["metadata"]["name"], name)
-        if ordinal is not None and owner is not None and (uid is None or owner.get("uid") == uid):
+        if ordinal is None:
+            continue
+        owner = controller_of(pod)
+        if owner is not None and (uid is None or owner.get("uid") == uid):
             found[ordinal] = pod
     return found
 

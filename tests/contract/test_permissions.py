@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,24 @@ def documented() -> dict[str, Json]:
     return {f"{body['kind']}/{body['metadata']['name']}": body for body in bodies}
 
 
-def account(kube: Kube, plane: Path, space: str, tmp_path: Path, roles: list[str]) -> Kube:
-    """A client that authenticates as a service account bound to some of the documented roles."""
+#: Makes a client that authenticates as a service account bound to some of the documented roles.
+Account = Callable[[list[str]], Kube]
+
+
+@pytest.fixture
+def account(kube: Kube, plane: Path, space: str, tmp_path: Path) -> Iterator[Account]:
+    """Accounts of the test's namespace; their clients are closed when the test is over."""
+    with ExitStack() as stack:
+
+        def made(roles: list[str]) -> Kube:
+            client = _account(kube, plane, space, tmp_path, roles)
+            stack.callback(client.close)
+            return client
+
+        yield made
+
+
+def _account(kube: Kube, plane: Path, space: str, tmp_path: Path, roles: list[str]) -> Kube:
     kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "team", "namespace": space}})
     subject = {"kind": "ServiceAccount", "name": "team", "namespace": space}
     for name, body in documented().items():
@@ -55,9 +73,9 @@ def _token(kube: Kube, space: str) -> str:
     return b64decode(eventually(lambda: ((kube.get(ref) or {}).get("data") or {}).get("token"))).decode()
 
 
-def test_the_documented_roles_are_enough(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
+def test_the_documented_roles_are_enough(kube: Kube, account: Account, space: str) -> None:
     roles = ["Role/berth", "ClusterRole/berth", "ClusterRole/berth-storage"]
-    team = account(kube, plane, space, tmp_path, roles)
+    team = account(roles)
     wanted = release("httpd", space, f"storage.className=team-{space}")
     assert done(bring_up(team, wanted)).succeeded
     assert done(bring_up(team, wanted)).changed == 0
@@ -65,15 +83,15 @@ def test_the_documented_roles_are_enough(kube: Kube, plane: Path, space: str, tm
     assert not any("apache" in name for name in leftovers(kube, space))
 
 
-def test_the_role_of_one_namespace_is_enough_for_most(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
-    team = account(kube, plane, space, tmp_path, ["Role/berth"])
+def test_the_role_of_one_namespace_is_enough_for_most(kube: Kube, account: Account, space: str) -> None:
+    team = account(["Role/berth"])
     recap = done(bring_up(team, release("nginx", space, "storage.className=local-path")))
     assert recap.succeeded
     assert done(take_down(team, space, "nginx", data=True)).succeeded
 
 
-def test_each_missing_permission_is_named(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
-    team = account(kube, plane, space, tmp_path, ["Role/berth", "ClusterRole/berth"])
+def test_each_missing_permission_is_named(kube: Kube, account: Account, space: str) -> None:
+    team = account(["Role/berth", "ClusterRole/berth"])
     with pytest.raises(DeniedError) as caught:
         bring_up(team, release("httpd", space, f"storage.className=team-{space}"))
     assert caught.value.exit_code is ExitCode.NO_TARGET
@@ -82,7 +100,7 @@ def test_each_missing_permission_is_named(kube: Kube, plane: Path, space: str, t
     assert kube.get(ObjectRef("apps", "StatefulSet", space, "apache-http")) is None
 
 
-def test_nothing_at_all(kube: Kube, plane: Path, space: str, tmp_path: Path) -> None:
-    team = account(kube, plane, space, tmp_path, [])
+def test_nothing_at_all(kube: Kube, account: Account, space: str) -> None:
+    team = account([])
     with pytest.raises(DeniedError, match=r"secrets"):
         bring_up(team, release("nginx", space))

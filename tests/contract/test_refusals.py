@@ -7,6 +7,7 @@ import re
 import pytest
 
 from berth.actions.up import Clock, Options, up
+from berth.cluster import waiting
 from berth.cluster.kube import Kube
 from berth.cluster.waiting import Patience
 from berth.core.errors import (
@@ -19,7 +20,7 @@ from berth.core.errors import (
     PreflightError,
     TimedOutError,
 )
-from berth.core.events import Notice, OrdinalFailed
+from berth.core.events import Notice, OrdinalFailed, StillWaiting
 from berth.core.objects import ObjectRef
 from tests.contract.support import bring_up, claims, done, leftovers, pods, release, statefulset, steps, take_down
 from tests.waiting import eventually
@@ -216,3 +217,16 @@ def test_all_releases_are_planned_before_the_first_is_touched(kube: Kube, space:
     with pytest.raises(ClusterError, match="apache-http"):
         list(up(kube, [good, bad], Options(Patience(60, 4)), Clock()))
     assert leftovers(kube, space) == []
+
+
+def test_silence_is_explained(kube: Kube, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while without progress the run says what it waits for, and why."""
+    monkeypatch.setattr(waiting, "SILENCE", 2.0)
+    monkeypatch.setattr(waiting, "_LOOK", 1.0)
+    wanted = release("nginx", space, "nodeSelector.disk=unobtainium")
+    events = []
+    with pytest.raises(TimedOutError):
+        for event in up(kube, [wanted], Options(Patience(timeout=6, suspect=60)), Clock()):
+            events.append(event)
+    said = [event for event in events if isinstance(event, StillWaiting)]
+    assert said and "StatefulSet/web" in said[0].waiting_for and any("web-0" in why for why in said[0].why)
