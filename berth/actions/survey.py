@@ -71,8 +71,11 @@ def read_objects(
             found.update({ObjectRef.of(body): body for body in listing.items})
 
     read(_kinds(listed, namespace, 1), f"{PART_OF_LABEL}={applyset_id(release, namespace)}")
-    read(_kinds(refs - found.keys(), namespace, MANY), None)
-    rest = sorted(refs - set(found))
+    whole = _kinds(refs - found.keys(), namespace, MANY)
+    read(whole, None)
+    rest = sorted(
+        ref for ref in refs - found.keys() if ref.namespace != namespace or (ref.group, ref.kind) not in whole
+    )
     found.update({ref: body for ref, body in zip(rest, all_of(rest, kube.get), strict=True) if body is not None})
     return {ref: body for ref, body in found.items() if ref in refs}
 

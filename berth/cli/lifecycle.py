@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -76,8 +77,8 @@ def up(ctx: Context, flags: Flags) -> int | None:
 def teardown(ctx: Context, flags: Flags) -> int | None:
     """Take releases down: pods in reverse order first, data only as told.
 
-    The ledger of claims and volumes is shown before anything happens. With no release named, those of the namespace
-    are listed, and asked about.
+    The ledger of claims and volumes is shown before anything happens. With no release named, all on the target are
+    listed, and one is asked for.
     """
     from berth.actions.teardown import Options, inspect
     from berth.actions.teardown import teardown as run
@@ -95,7 +96,7 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
     kube = target.connect()
     records = _chosen(kube, flags, namespace)
     if not records:
-        note(f"nothing of berth's is in {namespace}; target: {target.description}")
+        note(f"nothing to take down; target: {target.description}")
         return ExitCode.DONE
     todo = []
     for record in records:
@@ -153,32 +154,61 @@ def _patience(ctx: Context, flags: Flags) -> Patience:
 
 
 def _chosen(kube: Kube, flags: Flags, namespace: str) -> list[ReleaseRecord]:
-    """The releases to take down, the last one installed first."""
+    """The releases to take down, the last one installed first; the user is asked where none is named."""
     from berth.cluster.release import list_releases
-    from berth.core.errors import did_you_mean
+    from berth.core.errors import DeniedError
 
-    found = list_releases(kube, None if flags.all_namespaces else namespace)
-    named = set(flags.profile) | ({flags.name} if flags.name else set())
-    if flags.name:
-        chosen = [record for record in found if record.name == flags.name]
-    elif flags.profile:
-        chosen = [record for record in found if record.profile in flags.profile]
+    named = bool(flags.name or flags.profile)
+    try:
+        # With nothing named, what is on the whole target is shown; a name is looked for in its namespace only.
+        everywhere = flags.all_namespaces or not (named or flags.all or flags.namespace)
+        found = list_releases(kube, None if everywhere else namespace)
+    except DeniedError:
+        found = list_releases(kube, namespace)
+    if named:
+        chosen = _named(flags, found, namespace)
     elif flags.all or not found:
         chosen = list(found)
     else:
-        listed = ", ".join(f"{record.name} ({record.profile}, {record.status})" for record in found)
-        if not on_terminal() and not flags.yes:
-            raise InputError(f"no release is named; in {namespace} there are: {listed}", hint="--name NAME, or --all")
-        if not flags.yes and ask(f"take down all of these in {namespace}: {listed}? [y/N]") not in ("y", "yes"):
-            return []
-        chosen = list(found)
-    if named and not chosen:
-        known = {record.name for record in found}
-        raise InputError(
-            f"no release {', '.join(sorted(named))} in {namespace}",
-            hint=did_you_mean(next(iter(named)), known) or "another --namespace or --context?",
-        )
+        chosen = _picked(found)
     return sorted(chosen, key=lambda record: record.updated, reverse=True)
+
+
+def _named(flags: Flags, found: Sequence[ReleaseRecord], namespace: str) -> list[ReleaseRecord]:
+    """The releases of a name or of profiles; a profile that is installed several times needs a name, or --all."""
+    from berth.core.errors import did_you_mean
+
+    attribute, words = ("name", [flags.name]) if flags.name else ("profile", flags.profile)
+    chosen: list[ReleaseRecord] = []
+    for word in words:
+        matching = [record for record in found if getattr(record, attribute) == word]
+        if not matching:
+            close = did_you_mean(word, {record.name for record in found})
+            raise InputError(f"no release {word} in {namespace}", hint=close or "another --namespace or --context?")
+        if len(matching) > 1 and not flags.all:
+            names = ", ".join(f"{record.namespace}/{record.name}" for record in matching)
+            raise InputError(f"{word} means several releases: {names}", hint="--name NAME --namespace NS, or --all")
+        chosen += matching
+    return chosen
+
+
+def _picked(found: Sequence[ReleaseRecord]) -> list[ReleaseRecord]:
+    """What the user picks from the list of all there are."""
+    known = {f"{record.namespace}/{record.name}": record for record in found}
+    listed = [f"  {name}  (profile {record.profile}, {record.status})" for name, record in known.items()]
+    if not on_terminal():
+        raise InputError(
+            "no release is named; there are:\n" + "\n".join(listed), hint="--name NAME --namespace NS, or --all"
+        )
+    note("\n".join(["releases on this target:", *listed]))
+    answer = ask("which one is to be taken down? [NAMESPACE/NAME, all, or none]")
+    if answer == "all":
+        return list(found)
+    if answer in ("", "none"):
+        return []
+    if answer not in known:
+        raise InputError(f"{answer} is none of them, so nothing was done", hint=f"one of: {', '.join(known)}")
+    return [known[answer]]
 
 
 def _ask_data(ledger: Ledger) -> bool:

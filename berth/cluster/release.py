@@ -113,13 +113,16 @@ def list_releases(kube: Kube, namespace: str | None = None) -> tuple[ReleaseReco
 
 
 def save(kube: Kube, record: ReleaseRecord) -> ReleaseRecord:
-    """Write the record if it is still as it was loaded (or, never saved, does not exist); it with its new version.
+    """Write the record if it is still as it was loaded (or, never saved, does not exist).
+
+    Returns what was kept of it, with its new version.
 
     Raises:
         ConflictError: another run wrote it in the meantime.
         ClusterError: it does not fit into a Secret.
     """
-    body = _secret(record)
+    kept, data = _fit(record)
+    body = _secret(kept, data)
     try:
         live = kube.replace(body) if record.resource_version else kube.create(body)
     except (StaleError, ExistsError, MissingError) as error:
@@ -130,7 +133,7 @@ def save(kube: Kube, record: ReleaseRecord) -> ReleaseRecord:
             hint="run the same command again",
         ) from error
     meta = live["metadata"]
-    return replace(record, resource_version=str(meta["resourceVersion"]), uid=str(meta["uid"]))
+    return replace(kept, resource_version=str(meta["resourceVersion"]), uid=str(meta["uid"]))
 
 
 def remove(kube: Kube, record: ReleaseRecord) -> None:
@@ -182,7 +185,7 @@ def live_digest(body: Mapping[str, Any]) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _secret(record: ReleaseRecord) -> Json:
+def _secret(record: ReleaseRecord, packed: bytes) -> Json:
     spaced = [entry.ref for entry in record.inventory if entry.ref.namespace]
     kinds = sorted({ref.kind + (f".{ref.group}" if ref.group else "") for ref in spaced})
     elsewhere = sorted({ref.namespace for ref in spaced} - {record.namespace})
@@ -202,17 +205,18 @@ def _secret(record: ReleaseRecord) -> Json:
     }
     if record.resource_version:
         meta["resourceVersion"] = record.resource_version
-    data = {_KEY: b64encode(_pack(record)).decode()}
+    data = {_KEY: b64encode(packed).decode()}
     return {"apiVersion": "v1", "kind": "Secret", "type": RECORD_TYPE, "metadata": meta, "data": data}
 
 
-def _pack(record: ReleaseRecord) -> bytes:
-    """The record's JSON, compressed; when it is too large, less of the past: values first, then revisions."""
-    history = record.history[-MAX_HISTORY:]
+def _fit(record: ReleaseRecord) -> tuple[ReleaseRecord, bytes]:
+    """What is kept of the record, and that compressed; when too large, less of the past: values, then revisions."""
+    manifests, history = tuple(map(_without_data, record.manifests)), record.history[-MAX_HISTORY:]
     while True:
-        data = _squeeze(replace(record, history=history))
+        kept = replace(record, manifests=manifests, history=history)
+        data = _squeeze(kept)
         if len(data) <= MAX_BYTES:
-            return data
+            return kept, data
         if history and any(revision.values for revision in history[:-1]):
             history = (*(replace(revision, values={}) for revision in history[:-1]), history[-1])
         elif history:
@@ -240,7 +244,7 @@ def _squeeze(record: ReleaseRecord) -> bytes:
         "updated": record.updated.isoformat(),
         "inventory": [_entry(entry) for entry in record.inventory],
         "history": [_revision(revision) for revision in record.history],
-        "manifests": [_without_data(body) for body in record.manifests],
+        "manifests": record.manifests,
     }
     # zlib's gzip header has no time in it: the same record gives the same bytes.
     packer = zlib.compressobj(level=6, wbits=31)

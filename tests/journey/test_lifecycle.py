@@ -164,3 +164,28 @@ def test_a_terminal_is_asked_what_becomes_of_the_data(
     child.close()
     assert child.exitstatus == 0
     assert leftovers(kube, space) == []
+
+
+def test_with_nothing_named_the_releases_are_listed_and_one_is_asked_for(
+    invoke_on: Invoke, project: Path, plane: Path, tmp_path_factory: pytest.TempPathFactory, kube: Kube, space: str
+) -> None:
+    for name in ("one", "two"):
+        arguments = ("--profile", "nginx", "--name", name, "--namespace", space, *QUICK, "--set", "replicas=1")
+        assert invoke_on("up", *arguments).code == 0
+    unasked = invoke_on("teardown")
+    assert unasked.code == 2 and f"{space}/one" in unasked.err and f"{space}/two" in unasked.err
+    several = invoke_on("teardown", "--profile", "nginx", "--namespace", space)
+    assert several.code == 2 and "several releases" in several.err
+    assert set(pods(kube, space)) == {"one-web-0", "two-web-0"}
+
+    environ = environment(tmp_path_factory.mktemp("home"), plane)
+    child = pexpect.spawn(
+        sys.executable, ["-m", "invoke", "teardown", "--data", "delete"], cwd=str(project), env=environ,
+        encoding="utf-8", timeout=60, dimensions=(60, 160),
+    )  # fmt: skip
+    child.expect(f"{space}/two")
+    child.expect("which one is to be taken down")
+    child.sendline(f"{space}/one")
+    child.expect("torn down, nothing is left")
+    child.expect(pexpect.EOF)
+    assert set(pods(kube, space)) == {"two-web-0"}
