@@ -35,7 +35,7 @@ _CODES = {
     "unless access was lost in the middle of a run",
     errors.ExitCode.TIMED_OUT: "not there in time (`--timeout`). What was applied stands",
     errors.ExitCode.CHANGES: "`plan --exit-code` only: there are changes",
-    errors.ExitCode.INTERRUPTED: "interrupted (Ctrl-C). What was applied is stated; the same command goes on from there",
+    errors.ExitCode.INTERRUPTED: "interrupted (Ctrl-C). What was applied is stated; the same command goes on there",
 }
 
 
@@ -45,9 +45,9 @@ def tasks_page() -> str:
         "# Tasks",
         _NOTE,
         "",
-        "`invoke TASK` in a directory whose `tasks.py` imports them, or `berth TASK` anywhere. No option has a short form:",
-        "a letter that means one thing today and another tomorrow is how data is lost. Several tasks may follow one another",
-        "on one line; they run in that order until one fails.",
+        "`invoke TASK` in a directory whose `tasks.py` imports them, or `berth TASK` anywhere. No option has a short",
+        "form: a letter that means one thing today and another tomorrow is how data is lost. Several tasks may follow one",
+        "another on one line; they run in that order until one fails.",
         "",
         "What `invoke.yaml` and the environment can set instead is in [configuration](configuration.md).",
     ]
@@ -75,11 +75,12 @@ def values_page() -> str:
         "# Values",
         _NOTE,
         "",
-        "What can be set with `--set path=value` or in a file given with `--values`. A dot in a key is written `\\.`, an item",
-        "of a list `list.0`; `null` takes a value away where the table says *or null*. A value that is not in these tables is",
-        "an error, also in a file.",
+        "What can be set with `--set path=value` or in a file given with `--values`. A dot in a key is written `\\.`, an",
+        "item of a list `list.0`; `null` takes a value away where the table says *or null*. A value that is not in these",
+        "tables is an error, also in a file.",
         "",
-        "Later layers win: profile, what it extends coming first; environment; `--values` files, in order; `--set`, in order.",
+        "Later layers win: profile, what it extends coming first; environment; `--values` files, in order; `--set`, in",
+        "order.",
         "`invoke profiles.show --profile NAME --env ENV` prints the result, and who set each value, file and line.",
     ]
     for base in bases:
@@ -116,8 +117,8 @@ def exit_codes_page() -> str:
     lines += [f"| {code.value} | {_CODES[code]} |" for code in errors.ExitCode]
     lines += [
         "",
-        "An error says what is wrong, where, why, and what to try. It goes to standard error. Every problem that can be found",
-        "is found before the run ends, not only the first one.",
+        "An error says what is wrong, where, why, and what to try. It goes to standard error. Every problem that can be",
+        "found is found before the run ends, not only the first one.",
         "",
         "In a script, ask for the number, not for the words:",
         "",
@@ -129,8 +130,8 @@ def exit_codes_page() -> str:
         lines.append(f"| {error.__name__} | {error.exit_code.value} | {_cell(summary)} |")
     lines += [
         "",
-        "Two more come from elsewhere: 141 when the reader of the output went away (`invoke plan ... | head`), and 1 when",
-        "Invoke itself does not find a `tasks.py`.",
+        "Two more come from elsewhere: 141 when the reader of the output went away (`invoke plan ... | head`), and 1",
+        "when Invoke itself does not find a `tasks.py`.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -61,13 +61,16 @@ def inspect(kube: Kube, record: ReleaseRecord, delete_claims: bool, delete_volum
     shapes = set_shapes(record, live)
     owned = release_claims(record.name, shapes, claims)
     ledger = make_ledger(owned, volumes, classes, delete_claims, delete_volumes)
-    names = [claim for shape in shapes for claim in _possible_claims(shape, volumes or {}, record.namespace)]
+    names = [
+        claim for shape in shapes if shape.ours for claim in _possible_claims(shape, volumes or {}, record.namespace)
+    ]
     left = released_volumes((volumes or {}).values(), record.namespace, names)
     return Inspection(record, live, tuple(claim for claim, _, _ in owned), ledger, volumes, tuple(left))
 
 
 def set_shapes(record: ReleaseRecord, live: dict[ObjectRef, Json]) -> list[SetShape]:
     """The sets of a release as they were recorded: one that is gone, or being scaled to 0, still wants the same."""
+    theirs = {entry.ref for entry in record.inventory if not entry.created}
     bodies = {ref: body for ref, body in live.items() if ref.kind == "StatefulSet"}
     bodies.update({ObjectRef.of(body): body for body in record.manifests if body["kind"] == "StatefulSet"})
     return [
@@ -75,6 +78,7 @@ def set_shapes(record: ReleaseRecord, live: dict[ObjectRef, Json]) -> list[SetSh
             ref.name,
             tuple(t["metadata"]["name"] for t in body["spec"].get("volumeClaimTemplates") or []),
             ordinals(body),
+            ref not in theirs,
         )
         for ref, body in sorted(bodies.items())
     ]
@@ -113,6 +117,7 @@ class _Run:
     def __init__(self, kube: Kube, seen: Inspection, options: Options, clock: Clock, command: str) -> None:
         self._kube, self._seen, self._options, self._clock, self._command = kube, seen, options, clock, command
         self._record = seen.record
+        self._theirs = {entry.ref for entry in seen.record.inventory if not entry.created}
         self._alive: Callable[[], None] = _always
         self._removal = Removal(kube, seen.record.namespace, options.patience, clock.monotonic, lambda: self._alive())
         self._steps: list[StepDone] = []
@@ -135,6 +140,8 @@ class _Run:
         """All phases."""
         self._save("removing", self._record.inventory)
         yield PhaseStarted(1, 4, "pods in reverse order, then their StatefulSet")
+        for ref in sorted(ref for ref in self._theirs & set(self._seen.live) if ref.kind == "StatefulSet"):
+            yield self._note(StepDone(ref, "kept", "it existed before berth, and so do its pods and claims"))
         for ref in reversed(self._sets()):
             if not self._options.delete_claims:
                 self._removal.retain_claims(self._seen.live[ref])
@@ -193,16 +200,15 @@ class _Run:
         )
 
     def _sets(self) -> list[ObjectRef]:
-        return sorted(ref for ref in self._seen.live if ref.kind == "StatefulSet")
+        return sorted(ref for ref in self._seen.live if ref.kind == "StatefulSet" and ref not in self._theirs)
 
     def _rest(self) -> Iterator[Event]:
-        created = {entry.ref for entry in self._record.inventory if entry.created}
         later = ("StatefulSet", "StorageClass", "Namespace", "PersistentVolumeClaim", "PersistentVolume")
         refs = [ref for ref in self._seen.live if ref.kind not in later]
         for phase in reverse_phases(refs, self._record.manifests):
             due: list[ObjectRef] = []
             for ref in phase:
-                if ref not in created:
+                if ref in self._theirs:
                     yield self._note(StepDone(ref, "kept", "it existed before berth"))
                 elif self._opens_data(ref) and not self._data_goes():
                     yield self._note(StepDone(ref, "kept", "it opens what the claims hold"))
@@ -260,9 +266,8 @@ class _Run:
             yield self._note(StepDone(ref, "deleted", "the storage behind it may need cleaning by hand"))
 
     def _classes(self) -> Iterator[Event]:
-        created = {entry.ref for entry in self._record.inventory if entry.created}
         for ref in sorted(ref for ref in self._seen.live if ref.kind == "StorageClass"):
-            why = "it existed before berth" if ref not in created else self._class_users(ref)
+            why = "it existed before berth" if ref in self._theirs else self._class_users(ref)
             if why:
                 yield self._note(StepDone(ref, "kept", why))
                 continue

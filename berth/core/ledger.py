@@ -46,11 +46,15 @@ class LeftVolume:
 
 @dataclass(frozen=True, slots=True)
 class SetShape:
-    """What of a StatefulSet names its claims: its name, its claim templates, the ordinals it wants."""
+    """What of a StatefulSet names its claims: its name, its claim templates, the ordinals it wants.
+
+    ``ours`` is False for a set that existed before berth.
+    """
 
     name: str
     templates: tuple[str, ...]
     wanted: range
+    ours: bool = True
 
 
 def release_claims(release: str, shapes: Sequence[SetShape], claims: Iterable[Json]) -> list[tuple[Json, int, bool]]:
@@ -59,10 +63,15 @@ def release_claims(release: str, shapes: Sequence[SetShape], claims: Iterable[Js
     A claim belongs when its name is one that a set of the release makes and no label says otherwise (labels are lost
     in restores, names are not), or when its labels name the release and berth: a template or a set may have had
     another name. The release alone is not enough, for other tools use the same label, and their claims are not ours.
+    What a set that existed before berth makes is never the release's.
     """
+    theirs = [shape for shape in shapes if not shape.ours]
+    shapes = [shape for shape in shapes if shape.ours]
     found: list[tuple[Json, int, bool]] = []
     for claim in claims:
         name = str(claim["metadata"]["name"])
+        if _place(name, theirs)[0] >= 0:
+            continue
         instance = dig(claim, "metadata", "labels", INSTANCE_LABEL)
         ordinal, condemned = _place(name, shapes)
         ours = dig(claim, "metadata", "labels", MANAGED_BY_LABEL) == "berth"

@@ -170,9 +170,13 @@ def picture(frames: list[tuple[float, Frame]]) -> str:
         f"@media (prefers-reduced-motion:no-preference){{.s{{animation:play {total:.1f}s steps(1,end) infinite}}}}"
     )
     full = height + BAR + MARGIN
-    dots = "".join(f'<circle cx="{20 + 18 * i}" cy="17" r="5.5" fill="{c}"/>' for i, c in enumerate(("#f47067", "#e3b341", "#56d364")))
+    dots = "".join(
+        f'<circle cx="{20 + 18 * i}" cy="17" r="5.5" fill="{c}"/>'
+        for i, c in enumerate(("#f47067", "#e3b341", "#56d364"))
+    )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {full}" width="{width}" height="{full}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {full}" '
+        f'width="{width}" height="{full}" role="img">'
         f"<title>{SHOWN}: three pods come up one after the other, each with its claim</title>"
         f"<style>{STYLE}{animation}</style><defs>{defs}"
         f'<clipPath id="w"><rect x="0" y="{BAR}" width="{width}" height="{height + 4}"/></clipPath></defs>'

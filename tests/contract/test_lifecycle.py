@@ -214,3 +214,20 @@ def test_data_that_is_kept_outlives_a_set_that_would_delete_it(kube: Kube, space
     after = {name: claim["metadata"] for name, claim in claims(kube, space).items()}
     assert {name: meta["uid"] for name, meta in after.items()} == before
     assert not any("deletionTimestamp" in meta for meta in after.values())
+
+
+def test_what_berth_did_not_create_stays(kube: Kube, space: str) -> None:
+    """A set, and a ServiceAccount, that were there before; their claims are nobody's to delete."""
+    wanted = release("nginx", space)
+    for manifest in wanted.manifests:
+        if manifest.ref.kind in ("StatefulSet", "ServiceAccount", "ConfigMap"):
+            meta = {**manifest.body["metadata"]}
+            meta["labels"] = {k: v for k, v in meta["labels"].items() if not k.startswith("applyset")}
+            kube.create({**manifest.body, "metadata": meta}, field_manager="somebody")
+    bring_up(kube, wanted, force=True)
+    before = {name: body["metadata"]["uid"] for name, body in pods(kube, space).items()}
+    events = take_down(kube, space, "nginx", data=True, volumes=True)
+    assert {"StatefulSet/web", "ServiceAccount/web"} <= set(steps(events, "kept"))
+    assert {name: body["metadata"]["uid"] for name, body in pods(kube, space).items()} == before
+    assert set(claims(kube, space)) == {"www-web-0", "www-web-1"}
+    assert not any("deletionTimestamp" in body["metadata"] for body in claims(kube, space).values())

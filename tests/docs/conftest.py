@@ -17,7 +17,9 @@ from berth.controlplane.paths import cache_home
 from tests.docs.console import Shell
 from tests.docs.pages import ROOT, Page
 
-_TASKS = '"""The tasks of our clusters: those of berth."""\n\nfrom berth.cli import namespace\n\n__all__ = ["namespace"]\n'
+_TASKS = (
+    '"""The tasks of our clusters: those of berth."""\n\nfrom berth.cli import namespace\n\n__all__ = ["namespace"]\n'
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,8 +7,8 @@ What counts as the same (the page "How these pages are tested" says it for reade
    node, dates; the home directory is /home/you; runs of blanks count as one.
 3. Lines of an ordinal that is on its way (claim, scheduling, image, start, settling, stopping) are left out: how many
    of them there are is a matter of milliseconds. Those that say ready or gone are compared.
-4. What happens at the same time comes in any order: neighbouring lines of objects that were created, updated or deleted,
-   and rows of volumes, whose names are random.
+4. What happens at the same time comes in any order: neighbouring lines of objects that were created, updated or
+   deleted, and rows of volumes, whose names are random.
 5. A command succeeds, unless the page shows ``$ echo $?`` after it.
 """
 
@@ -38,7 +38,10 @@ _MASKS = (
     (re.compile(r"\b10\.(?:\d{1,3}\.){2}\d{1,3}\b"), "<address>"),
     (re.compile(r"\bberth-node-\d\b"), "berth-node-<n>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:\d\d)?"), "<date>"),
-    (re.compile(r"\b(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+(?:\.\d+)? ?s\b|\b(?:\d+d)?(?:\d+h)?\d+m(?!i)\b|\b\d+d\d+h\b"), "<time>"),
+    (
+        re.compile(r"\b(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+(?:\.\d+)? ?s\b|\b(?:\d+d)?(?:\d+h)?\d+m(?!i)\b|\b\d+d\d+h\b"),
+        "<time>",
+    ),
     (re.compile(r"\bpid \d+"), "pid <pid>"),
     (re.compile(r"(?<=\S)\s+"), " "),
 )
@@ -67,7 +70,11 @@ class Shell:
         self._reader.start()
 
     def run(self, command: str, deadline: float = DEADLINE) -> tuple[int, list[str]]:
-        """The exit code and the lines of a command, standard error among them. Raises TimeoutError after ``deadline``."""
+        """The exit code and the lines of a command, standard error among them.
+
+        Raises:
+            TimeoutError: it was not done after ``deadline`` seconds.
+        """
         assert self._process.stdin is not None
         # The exit code is set again afterwards, so that the page may ask for it.
         self._process.stdin.write(f"{{ {command}\n}} </dev/null; code=$?; echo; echo {_END} $code; (exit $code)\n")
@@ -77,7 +84,9 @@ class Shell:
             try:
                 line = self._lines.get(timeout=max(0.01, until - time.monotonic()))
             except queue.Empty:
-                raise TimeoutError(f"{command}: not done after {deadline:.0f} s; so far:\n" + "\n".join(lines)) from None
+                raise TimeoutError(
+                    f"{command}: not done after {deadline:.0f} s; so far:\n" + "\n".join(lines)
+                ) from None
             if line is None:
                 raise RuntimeError(f"{command}: ended the shell; it said:\n" + "\n".join(lines))
             if line.startswith(f"{_END} "):
@@ -155,7 +164,8 @@ def normalised(lines: Sequence[str]) -> list[str]:
         made.pop()
     ordered: list[str] = []
     for kind, group in groupby(made, key=_at_the_same_time):
-        ordered += sorted(group) if kind else group
+        same = list(group)
+        ordered += sorted(same) if kind else same
     return ordered
 
 

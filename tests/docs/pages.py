@@ -72,7 +72,9 @@ class Page:
         for line in self.text.splitlines():
             found = _DIRECTIVE.match(line)
             if found:
-                said.update(word.split("=", 1) for word in found["words"].split())
+                for word in found["words"].split():
+                    name, _, value = word.partition("=")
+                    said[name] = value
         return said
 
     @property
@@ -133,7 +135,9 @@ def anchor(heading: str) -> str:
 def pages() -> list[Page]:
     """All pages, the README first, then by path."""
     paths = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "charts" / "README.md", *(ROOT / "docs").rglob("*.md")]
-    return sorted((Page(p, p.read_text(encoding="utf-8")) for p in paths), key=lambda page: (page.path.parent != ROOT, str(page)))
+    return sorted(
+        (Page(p, p.read_text(encoding="utf-8")) for p in paths), key=lambda page: (page.path.parent != ROOT, str(page))
+    )
 
 
 def _fences(text: str) -> Iterator[Fence]:

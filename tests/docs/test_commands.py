@@ -44,7 +44,9 @@ def test_without_a_cluster(page: Page, open_reader: Open, record_docs: bool) -> 
 
 @pytest.mark.controlplane
 @pytest.mark.parametrize("page", _with("shared"), ids=str)
-def test_on_the_shared_plane(page: Page, open_reader: Open, plane: Path, space: str, kube: Kube, record_docs: bool) -> None:
+def test_on_the_shared_plane(
+    page: Page, open_reader: Open, plane: Path, space: str, kube: Kube, record_docs: bool
+) -> None:
     """Pages that stay within a namespace, which is `default` in the page and one of its own here."""
     _check(page, open_reader(page, plane, space), record_docs)
 

@@ -21,7 +21,10 @@ from berth.cluster.transport import Response, Stream, Transport, WireError
 
 Fault = Callable[["Call"], None]
 
-_OBJECT = re.compile(r"/(?:api/v1|apis/[^/]+/[^/]+)(?:/namespaces/[^/]+)?/[^/]+/[^/]+(?:/.*)?")
+#: The namespace is its own only when nothing follows it: /namespaces/x/pods is a list.
+_OBJECT = re.compile(
+    r"/(?:api/v1|apis/[^/]+/[^/]+)(?:/namespaces/[^/]+(?:/[^/]+/[^/]+(?:/.*)?)?|/(?!namespaces/)[^/]+/[^/]+(?:/.*)?)"
+)
 _VERBS = {"POST": "CREATE", "PUT": "REPLACE", "PATCH": "APPLY", "DELETE": "DELETE"}
 
 
@@ -122,6 +125,8 @@ class FaultProxy:
     #: Watches before the last faulty one end after this many lines, so that there is another one.
     lines: int | None = None
     streams: list[Stream] = field(default_factory=list)
+    #: What was done harm to, in order.
+    harmed: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         proxy = self
@@ -180,6 +185,7 @@ class FaultProxy:
         last = max((other for known, other in self.faults if known == verb), default=0)
         try:
             if fault is not None:
+                self.harmed.append((verb, number))
                 fault(call)
             elif verb == "WATCH":
                 for _ in pass_on(call, self.lines if number < last else None):

@@ -155,9 +155,16 @@ def test_a_claim_that_the_live_set_uses_is_only_warned_of() -> None:
     old = claim("www-web-2", {"spec": {"resources": {"requests": {"storage": "2Gi"}}}})
     body = statefulset()
     live = {ObjectRef.of(body): statefulset({"spec": {"replicas": 2}})}
-    found = check(body, claims=[grown, old], live=live)
+    found = check(body, claims=[grown, claim("www-web-1"), old], live=live)
     assert found.warnings == ("claim www-web-0 exists with 2Gi, and the profile asks for 1Gi",)
     assert [p.what for p in found.problems] == ["claim www-web-2 exists with 2Gi, and the profile asks for 1Gi"]
+
+
+def test_a_lost_claim_below_others_is_warned_of() -> None:
+    """Ordinal 0 of a database would begin anew, while the others still have the data."""
+    found = check(statefulset(), claims=[claim("www-web-1"), claim("www-web-2")])
+    assert found.warnings == ("www-web-0 will be new and empty, while claims of higher ordinals exist",)
+    assert not found.problems
 
 
 def node(name: str, zone: str = "a", **changes: Any) -> Json:
