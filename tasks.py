@@ -9,9 +9,12 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
+from berth import controlplane
 from berth.cli import namespace
 
 ROOT = Path(__file__).resolve().parent
+#: The control plane that the tests use, beside a user's own.
+PLANE = "tests"
 
 
 def _run(ctx: Context, command: str) -> None:
@@ -29,8 +32,14 @@ def test(ctx: Context, quick: bool = False, select: str = "") -> None:
     """Run the tests; the local control plane is started for those that need one, and built if need be."""
     chosen = f" -k {shlex.quote(select)}" if select else ""
     _run(ctx, f"pytest -q -n 2 -m 'not controlplane'{chosen}")
-    if not quick:
+    if quick:
+        return
+    was_up = controlplane.status(PLANE).running
+    try:
         _run(ctx, f"pytest -q -n 4 -m controlplane{chosen}")
+    finally:
+        if not was_up:
+            controlplane.stop(PLANE)
 
 
 @task(auto_shortflags=False)
