@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from berth.actions.survey import Survey, autoscaled_sets, check_permissions, dry_run, surroundings, survey
 from berth.cluster.kube import Kube
@@ -22,6 +22,7 @@ from berth.core.plan import (
 )
 from berth.core.preflight import preflight
 from berth.core.render import Release
+from berth.core.resize import find_growths
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,12 @@ class Planned:
         return self.plan.empty and self.survey.record is not None and self.survey.record.status == "deployed"
 
 
-def plan_release(kube: Kube, release: Release, *, force: bool = False, others: Sequence[Release] = ()) -> Planned:
-    """Look, check, dry-run and compare; nothing is written. ``others`` come up in the same run, and may be referred to.
+def plan_release(
+    kube: Kube, release: Release, *, force: bool = False, resize: bool = False, others: Sequence[Release] = ()
+) -> Planned:
+    """Look, check, dry-run and compare; nothing is written.
+
+    ``resize`` lets claims grow; ``others`` come up in the same run, and may be referred to.
 
     An unchanged release costs a few reads: what was checked when it was applied is not checked again, neither by lint
     nor by a dry run. See ``Survey.unchanged``.
@@ -69,20 +74,28 @@ def plan_release(kube: Kube, release: Release, *, force: bool = False, others: S
     require_sound_release(sound, [manifest for other in others for manifest in other.manifests])
     around = surroundings(kube, release.namespace, seen.live)
     missing = around.namespace is None
-    check_permissions(kube, release, removed, missing)
+    growths, hindrances = find_growths(own if resize else [], seen.live, around.claims or (), around.classes or ())
+    check_permissions(kube, release, [*removed, *growths], missing)
     findings = preflight(release.name, rendered, around)
-    if findings.problems:
-        raise PreflightError(findings.problems)
-    check_immutable(own, seen.live, f"invoke teardown --name {release.name} --namespace {release.namespace}")
-    tried = dry_run(kube, due, force=force, namespace_missing=missing)
+    if findings.problems or hindrances:
+        raise PreflightError([*findings.problems, *hindrances])
+    check_immutable(
+        [manifest for manifest in own if manifest.ref not in growths],
+        seen.live,
+        f"invoke teardown --name {release.name} --namespace {release.namespace}",
+    )
+    elsewhere = {ref: release.namespace for ref in growths}
+    if missing:
+        elsewhere = {manifest.ref: "default" for manifest in due if manifest.ref.namespace}
+    tried = dry_run(kube, due, force=force, elsewhere=elsewhere)
     secrets = tuple(text for text in release.values.secret_texts() if text)
-    known = replace(known, dry_run=tried, namespace_missing=missing, secrets=secrets)
+    known = replace(known, dry_run=tried, namespace_missing=missing, secrets=secrets, growths=growths)
     plan = make_plan(release.name, release.namespace, ordered, known)
     warnings = (*findings.warnings, *foreign_differences(release.manifests, seen.live))
     return Planned(release, plan, seen, tuple(dict.fromkeys(warnings)))
 
 
-def plan_all(kube: Kube, releases: Sequence[Release], *, force: bool = False) -> list[Planned]:
+def plan_all(kube: Kube, releases: Sequence[Release], *, force: bool = False, resize: bool = False) -> list[Planned]:
     """The plans of several releases; the problems of all are told at once.
 
     Raises:
@@ -93,7 +106,7 @@ def plan_all(kube: Kube, releases: Sequence[Release], *, force: bool = False) ->
     for release in releases:
         try:
             others = [other for other in releases if other is not release]
-            plans.append(plan_release(kube, release, force=force, others=others))
+            plans.append(plan_release(kube, release, force=force, resize=resize, others=others))
         except BerthError as error:
             errors.append(error)
     raise_all(errors)
@@ -113,6 +126,8 @@ def plan_lines(planned: Planned) -> list[str]:
     for step in plan.steps:
         why = f"  ({step.why})" if step.why else ""
         shown.append(f"  {_SIGNS[step.action]} {step.ref.kind}/{step.ref.name}{why}")
+        for one in step.growth.claims if step.growth else ():
+            shown.append(f"      claim {one.claim}: {one.old} -> {one.new}")
         for change in step.changes:
             shown.append(f"      {change.path}: {_value(change.old)} -> {_value(change.new)}")
     counts = [f"{plan.count(action)} to {action}" for action in (Action.CREATE, Action.UPDATE, Action.DELETE)]
@@ -142,6 +157,7 @@ def plan_json(planned: Planned) -> dict[str, object]:
                 "namespace": step.ref.namespace,
                 "name": step.ref.name,
                 "why": step.why,
+                "claims": [asdict(one) for one in step.growth.claims] if step.growth else [],
                 "changes": [{"path": c.path, "old": c.old, "new": c.new} for c in step.changes],
             }
             for step in plan.steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -179,12 +179,13 @@ def _needs(
 
 
 def dry_run(
-    kube: Kube, manifests: Sequence[Manifest], *, force: bool, namespace_missing: bool
+    kube: Kube, manifests: Sequence[Manifest], *, force: bool, elsewhere: Mapping[ObjectRef, str]
 ) -> dict[ObjectRef, Json]:
     """What the API server says of applying each manifest, all checks included, without doing it.
 
-    In a namespace that does not exist yet nothing can be tried under its own name, so a copy under another name is
-    tried in the namespace "default": schema, defaults and admission are the same, quota and Pod Security are not.
+    Those of ``elsewhere`` cannot be tried under their own name, so a copy under another name is tried in the namespace
+    given: what goes into a namespace that does not exist yet (in "default" schema, defaults and admission are the same,
+    quota and Pod Security are not), and a set that will be deleted first.
 
     Raises:
         BerthError: with the problems of all manifests.
@@ -193,9 +194,12 @@ def dry_run(
     def attempt(manifest: Manifest) -> Json:
         body = manifest.body
         try:
-            if namespace_missing and manifest.ref.namespace:
-                meta = {**body["metadata"], "namespace": "default", "name": f"berth-trial-{manifest_hash(body)[:8]}"}
-                return kube.create({**body, "metadata": meta}, dry_run=True)
+            if manifest.ref in elsewhere:
+                name, namespace = f"berth-trial-{manifest_hash(body)[:8]}", elsewhere[manifest.ref]
+                meta = {**body["metadata"], "namespace": namespace, "name": name}
+                tried = kube.create({**body, "metadata": meta}, dry_run=True)
+                own = {"name": manifest.ref.name, "namespace": manifest.ref.namespace}
+                return {**tried, "metadata": {**tried["metadata"], **own}}
             return kube.apply(body, dry_run=True, force=force)
         except DeniedError:
             raise

@@ -9,15 +9,18 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from berth import __version__
 from berth.actions.plan import Planned, plan_all
+from berth.actions.resize import make_room
 from berth.actions.survey import Survey
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
 from berth.cluster.release import Entry, ReleaseRecord, Revision, live_digest, save
+from berth.cluster.removal import Removal
 from berth.cluster.runner import Runner
 from berth.cluster.waiting import Patience, Waiting
 from berth.core.diff import manifest_hash
@@ -36,6 +39,7 @@ class Options:
 
     patience: Patience = field(default_factory=Patience)
     force_conflicts: bool = False
+    resize: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def up(kube: Kube, releases: Sequence[Release], options: Options, clock: Clock) 
     Raises:
         BerthError: before anything was written (see `plan_release`), or when the cluster does not get there.
     """
-    plans = plan_all(kube, releases, force=options.force_conflicts)
+    plans = plan_all(kube, releases, force=options.force_conflicts, resize=options.resize)
     for number, planned in enumerate(plans):
         try:
             yield from _up_one(kube, planned, options, clock)
@@ -117,6 +121,7 @@ class _Run:
                 for number, phase in enumerate(plan.phases, 1):
                     kinds = ", ".join(dict.fromkeys(step.ref.kind for step in phase))
                     yield PhaseStarted(number, len(plan.phases), kinds)
+                    yield from map(self._note_event, self._make_room(phase))
                     yield from map(self._note_event, self._runner.run(phase))
                     yield from self._wait([step.ref for step in phase])
                 if plan.removals:
@@ -124,7 +129,8 @@ class _Run:
                     yield from map(self._note_event, self._runner.run(plan.removals))
             except (BerthError, KeyboardInterrupt) as error:
                 stopped = isinstance(error, KeyboardInterrupt)
-                self._record(record, "interrupted" if stopped else "failed")
+                with suppress(BerthError):  # What went wrong first is what the user must read.
+                    self._record(record, "interrupted" if stopped else "failed")
                 raise
             self._record(record, "deployed")
 
@@ -170,6 +176,17 @@ class _Run:
         due = [ref for ref in refs if not judge(self._live(ref)).current or ref.kind == "StatefulSet"]
         if due:
             yield from self._waiting.until_current(due, self._alive)
+
+    def _make_room(self, phase: Sequence[Step]) -> Iterator[Event]:
+        """Grow the claims of sets whose templates grow; their sets are gone then, and applied with the phase."""
+        clock, patience = self._clock, self._options.patience
+        removal = Removal(self._kube, self._release.namespace, patience, clock.monotonic, self._alive)
+        for step in phase:
+            if step.growth:
+                live = self._survey.live[step.ref]
+                yield from make_room(
+                    self._kube, step.growth, live, removal, patience.timeout, clock.monotonic, self._alive
+                )
 
     def _live(self, ref: ObjectRef) -> Json:
         return self._runner.applied.get(ref) or self._survey.live[ref]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from berth.core.events import Ledger
     from berth.core.render import Release
 
-_PLAN = (*options.RELEASE, *options.TARGET, options.FORCE_CONFLICTS, options.YES)
+_PLAN = (*options.RELEASE, *options.TARGET, options.FORCE_CONFLICTS, options.RESIZE, options.YES)
 
 
 @berth_task(
@@ -59,7 +59,7 @@ def up(ctx: Context, flags: Flags) -> int | None:
     kube = target.connect()
     with shown:
         shown.show(TargetChosen(target.description))
-        for event in run(kube, releases, Options(patience, flags.force_conflicts), Clock()):
+        for event in run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), Clock()):
             shown.show(event)
     return ExitCode.DONE
 
@@ -127,7 +127,7 @@ def _plan(ctx: Context, flags: Flags) -> int | None:
     changed = False
     if flags.output == "text":
         print(f"target: {target.description}")
-    for planned in plan_all(kube, releases, force=flags.force_conflicts):
+    for planned in plan_all(kube, releases, force=flags.force_conflicts, resize=flags.resize):
         changed = changed or not planned.plan.empty
         print(json.dumps(plan_json(planned)) if flags.output == "json" else "\n".join(plan_lines(planned)))
     return ExitCode.CHANGES if changed and flags.exit_code else ExitCode.DONE

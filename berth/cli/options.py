@@ -23,4 +23,7 @@ EVENTS = Option("output", "text, or json: one JSON object per event and line", "
 TIMEOUT = Option("timeout", "how long to wait for everything, such as 90s or 30m (default: 10m)")
 PATIENCE = Option("patience", "how long a state that looks like a failure may last (default: 90s)")
 FORCE_CONFLICTS = Option("force-conflicts", "take fields that another field manager owns", False)
+RESIZE = Option(
+    "resize", "let claims grow, and replace their sets around the running pods, which are not restarted", False
+)
 YES = Option("yes", "answer yes to every question; what happens to data is not one: see --data", False)

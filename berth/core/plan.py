@@ -11,6 +11,7 @@ from berth.core.errors import ImmutableError, InputError, Problem
 from berth.core.objects import FIELD_MANAGER, KEEP_ANNOTATION, MANAGED_BY_LABEL, Json, Manifest, ObjectRef, dig
 from berth.core.order import references
 from berth.core.quantities import parse_quantity
+from berth.core.resize import Growth
 
 
 class Action(StrEnum):
@@ -25,13 +26,17 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One object of a plan. ``manifest`` is None for what is deleted or kept; ``why`` explains those."""
+    """One object of a plan. ``manifest`` is None for what is deleted or kept; ``why`` explains those.
+
+    ``growth`` is set for a StatefulSet that is replaced around its running pods, because its claims grow.
+    """
 
     ref: ObjectRef
     action: Action
     manifest: Manifest | None = None
     changes: tuple[Change, ...] = ()
     why: str = ""
+    growth: Growth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Known:
     inventory: tuple[ObjectRef, ...] = ()
     adopted: frozenset[ObjectRef] = frozenset()
     secrets: tuple[str, ...] = ()
+    growths: Mapping[ObjectRef, Growth] = field(default_factory=dict)
     namespace_missing: bool = False
 
 
@@ -187,7 +193,9 @@ def _step(manifest: Manifest, known: Known) -> Step:
         else change
         for change in found
     )
-    return Step(ref, Action.UPDATE if found else Action.UNCHANGED, manifest, found)
+    growth = known.growths.get(ref)
+    why = "replaced around its running pods" if growth else ""
+    return Step(ref, Action.UPDATE if found else Action.UNCHANGED, manifest, found, why, growth)
 
 
 def _removals(refs: Sequence[ObjectRef], known: Known) -> tuple[Step, ...]:
@@ -233,7 +241,7 @@ def _way(manifest: Manifest, change: Change, teardown: str) -> str:
     kind = manifest.ref.kind
     if kind == "StatefulSet":
         if change.path.endswith("resources.requests.storage"):
-            return _resize_way(manifest, change, teardown)
+            return _resize_way(change)
         if change.path.startswith("spec.selector"):
             return "a set with another selector does not own the running pods: install it under another --name"
         if change.path.endswith("spec.storageClassName"):
@@ -256,7 +264,7 @@ def _way(manifest: Manifest, change: Change, teardown: str) -> str:
     return "use another name, or remove the object first"
 
 
-def _resize_way(manifest: Manifest, change: Change, teardown: str) -> str:
+def _resize_way(change: Change) -> str:
     try:
         shrinks = parse_quantity(change.new) < parse_quantity(change.old)
     except InputError:
@@ -264,8 +272,8 @@ def _resize_way(manifest: Manifest, change: Change, teardown: str) -> str:
     if shrinks:
         return "a volume can only grow: keep the old size, or move the data to a release with another --name"
     return (
-        "if the class allows expansion, grow each claim with `kubectl patch pvc`, then "
-        f"`{teardown} --orphan`, and this command again: the pods are adopted without a restart"
+        "--resize, if the class allows expansion: it grows each claim, and replaces the set around its running pods, "
+        "which are not restarted"
     )
 
 

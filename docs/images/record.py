@@ -120,7 +120,8 @@ def run(kubeconfig: str | None) -> list[tuple[float, Frame]]:
         env=environment,
     )
     os.close(theirs)
-    screen, frames, began = Screen(), [], time.monotonic()
+    frames: list[tuple[float, Frame]] = []
+    screen, began = Screen(), time.monotonic()
     while True:
         ready, _, _ = select.select([ours], [], [], 0.05)
         if ready:

@@ -31,9 +31,11 @@ def release(profile: str, space: str, *sets: str, name: str | None = None, quick
     return prepare(open_library(ROOT), [wanted])[-1]
 
 
-def bring_up(kube: Kube, wanted: Release, *, force: bool = False, patience: Patience = PATIENCE) -> list[Event]:
+def bring_up(
+    kube: Kube, wanted: Release, *, force: bool = False, resize: bool = False, patience: Patience = PATIENCE
+) -> list[Event]:
     """Run `up` to its end, and return what happened."""
-    return list(up(kube, [wanted], Options(patience, force), Clock()))
+    return list(up(kube, [wanted], Options(patience, force, resize), Clock()))
 
 
 def take_down(

@@ -6,7 +6,7 @@ What counts as the same (the page "How these pages are tested" says it for reade
 2. Masked on both sides: durations and ages, UIDs, ports of 127.0.0.1, addresses of Services and pods, the number of a
    node, dates; the home directory is /home/you; runs of blanks count as one.
 3. Lines of an ordinal that is on its way (claim, scheduling, image, start, settling, stopping) are left out: how many
-   of them there are is a matter of milliseconds. Those that say ready or gone are compared.
+   of them there are is a matter of milliseconds. The last one that says ready or gone is compared.
 4. What happens at the same time comes in any order: neighbouring lines of objects that were created, updated or
    deleted, and rows of volumes, whose names are random.
 5. A command succeeds, unless the page shows ``$ echo $?`` after it.
@@ -46,7 +46,10 @@ _MASKS = (
     (re.compile(r"(?<=\S)\s+"), " "),
 )
 _ON_ITS_WAY = re.compile(r"^  \S+-\d+ +(waiting|claim|scheduling|image|init|start|settling|stopping)\b")
-_UNORDERED = re.compile(r"^ *(created|updated|deleted|unchanged|kept) \w+/|^(?:persistentvolume/)?(pvc)-<uid> ")
+_ARRIVED = re.compile(r"^  (\S+-\d+) +(?:ready|gone) *(?!.* \d+[KMGTP]i)")
+_UNORDERED = re.compile(
+    r"^ *(created|updated|deleted|unchanged|kept) \w+/|^(?:persistentvolume/|  volume )?(pvc)-<uid> "
+)
 
 
 class Shell:
@@ -153,8 +156,10 @@ def difference(expected: Sequence[str], actual: Sequence[str]) -> str:
 def normalised(lines: Sequence[str]) -> list[str]:
     """Lines with all that varies masked, left out or sorted."""
     made: list[str] = []
-    for line in lines:
-        if _ON_ITS_WAY.match(line):
+    arrived = {found[1]: number for number, line in enumerate(lines) if (found := _ARRIVED.match(line))}
+    for number, line in enumerate(lines):
+        there = _ARRIVED.match(line)
+        if _ON_ITS_WAY.match(line) or (there and arrived[there[1]] != number):
             continue
         masked = line.rstrip()
         for pattern, mask in _MASKS:

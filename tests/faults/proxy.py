@@ -127,6 +127,8 @@ class FaultProxy:
     streams: list[Stream] = field(default_factory=list)
     #: What was done harm to, in order.
     harmed: list[tuple[str, int]] = field(default_factory=list)
+    #: What went wrong in the faults themselves.
+    mistakes: list[Exception] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         proxy = self
@@ -157,8 +159,13 @@ class FaultProxy:
                 """A client that went away is what a fault leads to."""
 
         self._lock = threading.Lock()
+        self._awaited: list[tuple[str, re.Pattern[str], Fault]] = []
         self._server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def once(self, verb: str, pattern: str, fault: Fault) -> None:
+        """Let a fault come at the next call of a verb whose path and query the pattern is found in."""
+        self._awaited.append((verb, re.compile(pattern), fault))
 
     @property
     def url(self) -> str:
@@ -180,8 +187,12 @@ class FaultProxy:
         with self._lock:
             self.calls[verb] += 1
             number = self.calls[verb]
+            fault = self.faults.get((verb, number))
+            due = next((one for one in self._awaited if one[0] == verb and one[1].search(handler.path)), None)
+            if due is not None:
+                self._awaited.remove(due)
+                fault = due[2]
         call = Call(self, handler, verb, body)
-        fault = self.faults.get((verb, number))
         last = max((other for known, other in self.faults if known == verb), default=0)
         try:
             if fault is not None:
@@ -195,4 +206,7 @@ class FaultProxy:
                 response = call.forward()
                 call.answer(response.status, response.body)
         except (OSError, WireError):
+            handler.close_connection = True
+        except Exception as error:
+            self.mistakes.append(error)
             handler.close_connection = True

@@ -6,82 +6,71 @@ then, and one more writes nothing; and teardown leaves nothing.
 
 from __future__ import annotations
 
-import re
+import json
+from base64 import b64decode
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from berth.cluster import kubeconfig, lock
-from berth.cluster.endpoint import Endpoint
+from berth.cluster import lock
 from berth.cluster.kube import Kube
-from berth.cluster.release import load
-from berth.cluster.retry import Retry
-from berth.cluster.session import Exchange
-from berth.cluster.transport import Transport
 from berth.cluster.watch import Watcher
-from berth.core.errors import BerthError
+from berth.core.errors import BerthError, ClusterError
+from berth.core.events import Notice
 from berth.core.objects import ObjectRef, dig
-from berth.core.render import Release
-from tests.contract.support import bring_up, claims, done, leftovers, pods, release, take_down, versions
+from tests.contract.support import bring_up, claims, done, pods, release, take_down
 from tests.faults.conftest import PATIENCE
-from tests.faults.proxy import Fault, FaultProxy
-from tests.faults.test_faults import FAULTS, conflict, stall
+from tests.faults.proxy import Call, Fault
+from tests.faults.runs import (
+    CHANGED,
+    SMALL,
+    Run,
+    change,
+    down,
+    fresh,
+    harmful,
+    named,
+    nothing,
+    settled,
+    single,
+)
+from tests.faults.test_faults import (
+    FAULTS,
+    bookmarks_only,
+    broken_after,
+    conflict,
+    denied,
+    expired,
+    expired_event,
+    json_line,
+    leader_changed,
+    reset_after,
+    stall,
+    truncated,
+)
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.controlplane
 
 VERBS = ("GET", "LIST", "WATCH", "CREATE", "REPLACE", "APPLY", "DELETE")
-SMALL = ("replicas=1",)
-CHANGED = (*SMALL, "terminationGracePeriodSeconds=9")
+RUNS: tuple[Run, ...] = (fresh, change, down)
+
+
+def name_of(fault: Fault) -> str:
+    return fault.__name__
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stall costs a second, not the many that a real network is granted."""
     monkeypatch.setattr(lock, "RENEW", 2 * PATIENCE)
-    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "silence", 1.0)
-    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "poll", 0.05)
-
-
-@contextmanager
-def harmful(plane: Path, patience: float = 10.0) -> Iterator[tuple[FaultProxy, Kube]]:
-    """A proxy, and a client that goes through it and never really sleeps between tries."""
-    config = kubeconfig.load([plane])
-    proxy = FaultProxy(Transport(kubeconfig.endpoint(config, config.current, {})))
-    client = Kube(
-        Transport(Endpoint(proxy.url)),
-        "the faulty cluster",
-        retry=Retry(sleep=lambda seconds: None),
-        read_timeout=patience,
-        write_timeout=patience,
-    )
-    try:
-        yield proxy, client
-    finally:
-        client.close()
-        proxy.close()
-
-
-Run = Callable[[Kube, str], object]
-
-
-def fresh(kube: Kube, space: str) -> object:
-    return bring_up(kube, release("nginx", space, *SMALL))
-
-
-def change(kube: Kube, space: str) -> object:
-    return bring_up(kube, release("nginx", space, *CHANGED))
-
-
-def down(kube: Kube, space: str) -> object:
-    return take_down(kube, space, "nginx", data=True) if load(kube, space, "nginx") else None
-
-
-RUNS: tuple[Run, ...] = (fresh, change, down)
+    defaults = Watcher.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "silence", 1.0)
+    monkeypatch.setitem(defaults, "poll", 0.05)
 
 
 @pytest.fixture(scope="session")
@@ -98,95 +87,37 @@ def usual(plane: Path, kube: Kube) -> dict[Run, Counter[str]]:
     return counts
 
 
-def writes_of(kube: Kube, run: Callable[[], object]) -> list[str]:
-    """The exchanges of a run that change something."""
-    seen: list[Exchange] = []
-    kube.session.observe = seen.append
-    try:
-        run()
-    finally:
-        kube.session.observe = None
-    return [
-        f"{exchange.method} {exchange.path}"
-        for exchange in seen
-        if exchange.method in ("POST", "PUT", "PATCH", "DELETE")
-        and "dryRun=All" not in exchange.path
-        and "selfsubjectaccessreviews" not in exchange.path
-    ]
-
-
-def settled(kube: Kube, wanted: Release) -> None:
-    """Another run writes nothing, and nothing changes. Controllers may still be at their statuses: then look again."""
-
-    def still() -> bool | None:
-        before = versions(kube, wanted)
-        assert writes_of(kube, lambda: bring_up(kube, wanted)) == []
-        return True if versions(kube, wanted) == before else None
-
-    assert eventually(still)
-
-
-def volumes(kube: Kube, space: str) -> list[str]:
-    """The volumes of the claims of a namespace."""
-    items = kube.list("", "PersistentVolume").items
-    return [body["metadata"]["name"] for body in items if dig(body, "spec", "claimRef", "namespace") == space]
-
-
-def secrets(kube: Kube, space: str) -> list[str]:
-    return [body["metadata"]["name"] for body in kube.list("", "Secret", space).items]
-
-
-def leases(kube: Kube, space: str) -> list[str]:
-    return [body["metadata"]["name"] for body in kube.list("coordination.k8s.io", "Lease", space).items]
-
-
-def single(kube: Kube, space: str) -> str:
-    """There is one of everything, and no lock; the claim's uid."""
-    assert list(pods(kube, space)) == ["web-0"]
-    assert secrets(kube, space) == ["berth.release.nginx"]
-    assert leases(kube, space) == []
-    found = claims(kube, space)
-    assert list(found) == ["www-web-0"]
-    return str(found["www-web-0"]["metadata"]["uid"])
-
-
-def nothing(kube: Kube, space: str) -> None:
-    assert leftovers(kube, space) == []
-    assert volumes(kube, space) == []
-
-
-def named(error: BerthError, space: str) -> bool:
-    """Whether an error says what it is about: an object, or the objects of a kind."""
-    one = rf"[A-Z]\w+/[\w.*-]+|release nginx in {space}|our access to |the server's version"
-    return bool(re.search(rf"{one}|[a-z]+ in {space}|(nodes|storageclasses|persistentvolumes) ", str(error)))
-
-
 def place(count: int, which: int) -> int:
     """The number of the first, a middle or the last of so many calls."""
     return (1, (count + 1) // 2, count)[which]
 
 
 @pytest.mark.parametrize("turn", (0, 1, 2))
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", FAULTS, ids=name_of)
 def test_a_lifecycle(
-    plane: Path, kube: Kube, space: str, usual: dict[Run, Counter[str]], fault: Fault, verb: str, turn: int
+    plane: Path, kube: Kube, space: str, usual: dict[Run, Counter[str]], fault: Fault, turn: int
 ) -> None:
-    """The fault comes at the first call of one run, a middle one of the next and the last of the third, in turns."""
+    """The fault comes to every verb: at its first call in one run, a middle one in the next, its last in the third."""
 
     def through_harm(run: Run, which: int) -> None:
         with harmful(plane, PATIENCE if fault is stall else 10.0) as (proxy, client):
-            number = place(usual[run][verb], which)
-            proxy.faults[verb, number] = fault
+            proxy.faults.update({(verb, place(usual[run][verb], which)): fault for verb in VERBS})
             proxy.lines = 1
-            try:
-                run(client, space)
-            except BerthError as error:
-                # A 409 to a read or a create is no race between writers, which is what a run waits for.
-                assert fault is conflict and verb != "WATCH", error
-                assert named(error, space), error
-                run(kube, space)
-            assert proxy.harmed or which == 2, (dict(proxy.calls), number)
+            # Each failure is followed by a run that goes through the faults that are left.
+            while proxy.faults:
+                harmed = len(proxy.harmed)
+                try:
+                    run(client, space)
+                    break
+                except BerthError as error:
+                    # A 409 to a read or a create is no race between writers, which is what a run waits for.
+                    assert fault is conflict and len(proxy.harmed) > harmed, error
+                    assert named(error, space), error
+                    for hit in proxy.harmed:
+                        proxy.faults.pop(hit, None)
+                    proxy.calls.clear()
+            assert {verb for verb, _ in proxy.harmed} >= {"GET", "CREATE"}
+        run(kube, space)
 
     through_harm(fresh, turn)
     before = single(kube, space)
@@ -196,3 +127,121 @@ def test_a_lifecycle(
     settled(kube, release("nginx", space, *CHANGED))
     through_harm(down, (turn + 2) % 3)
     nothing(kube, space)
+
+
+@pytest.mark.parametrize("fault", (leader_changed, reset_after, truncated), ids=name_of)
+def test_a_namespace_of_ours(plane: Path, kube: Kube, space: str, fault: Fault) -> None:
+    """Made by `up`, gone after `teardown`, with a fault at the first call of every verb, and at the namespace's own."""
+    new = f"{space}-new"
+    for run in (fresh, down):
+        with harmful(plane) as (proxy, client):
+            proxy.faults.update({(verb, 1): fault for verb in VERBS})
+            proxy.once("APPLY", r"/namespaces/[^/?]+\?", fault)
+            proxy.once("DELETE", r"/namespaces/[^/?]+$", fault)
+            run(client, new)
+        if run is fresh:
+            single(kube, new)
+            settled(kube, release("nginx", new, *SMALL))
+    live = kube.get(ObjectRef("", "Namespace", "", new))
+    assert live is None or live["metadata"]["deletionTimestamp"]
+
+
+@pytest.mark.parametrize("fault", (expired, expired_event, bookmarks_only), ids=name_of)
+def test_watches_that_have_to_begin_anew(plane: Path, kube: Kube, space: str, fault: Fault) -> None:
+    for run in RUNS:
+        with harmful(plane) as (proxy, client):
+            proxy.lines = 1
+            proxy.faults.update({("WATCH", number): fault for number in range(1, 7)})
+            run(client, space)
+            assert proxy.harmed
+    nothing(kube, space)
+
+
+def test_deletions_that_no_watch_tells(plane: Path, kube: Kube, space: str) -> None:
+    """The watch of the pods is silent until what it should have told has happened, and is then too old."""
+    fresh(kube, space)
+    first = pods(kube, space)["web-0"]["metadata"]["uid"]
+
+    def rolled() -> bool | None:
+        found = pods(kube, space).get("web-0", {})
+        return dig(found, "status", "phase") == "Running" and found["metadata"]["uid"] != first or None
+
+    def gone() -> bool | None:
+        return not pods(kube, space) or None
+
+    def missing(until: Callable[[], bool | None]) -> Fault:
+        def fault(call: Call) -> None:
+            call.begin_stream()
+            eventually(until)
+            status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+            call.chunk(json_line({"type": "ERROR", "object": status}))
+            call.chunk(b"")
+
+        return fault
+
+    for run, until in ((change, rolled), (down, gone)):
+        with harmful(plane) as (proxy, client):
+            proxy.once("WATCH", "/pods", missing(until))
+            run(client, space)
+            assert proxy.harmed
+    nothing(kube, space)
+
+
+def test_watching_is_not_allowed(plane: Path, kube: Kube, space: str) -> None:
+    """Then objects are listed now and then instead, and that is said."""
+    for run in RUNS:
+        with harmful(plane) as (proxy, client):
+            proxy.faults.update({("WATCH", number): denied for number in range(1, 20)})
+            said = [event.message for event in run(client, space) if isinstance(event, Notice)]
+            assert {verb for verb, _ in proxy.harmed} == {"WATCH"}
+            assert run is down or any("they are listed every" in text for text in said)
+    nothing(kube, space)
+
+
+def test_neither_watching_nor_listing_is_allowed(plane: Path, kube: Kube, space: str) -> None:
+    """Permission is lost in the middle of the wait: that is an error at once, and no wait until the timeout."""
+    with harmful(plane) as (proxy, client):
+        for _ in range(3):
+            proxy.once("LIST", "/pods", denied)
+        with pytest.raises(ClusterError, match=rf"Pod objects in {space} can no longer be followed"):
+            fresh(client, space)
+    assert done(fresh(kube, space)).succeeded
+    single(kube, space)
+
+
+@pytest.mark.parametrize("fault", (reset_after, broken_after, stall, truncated), ids=name_of)
+def test_passwords_are_made_once(plane: Path, kube: Kube, space: str, fault: Fault) -> None:
+    """What the first create stored stays, through lost answers, a change, and a teardown that keeps the data."""
+    sent: list[str] = []
+
+    def heard(call: Call) -> None:
+        body = json.loads(call.body or b"{}")
+        sent.append(b64decode(body["data"]["password"]).decode())
+        fault(call)
+
+    with harmful(plane, PATIENCE if fault is stall else 10.0) as (proxy, client):
+        wanted = release("postgres", space, *SMALL)
+        (secret,) = (manifest for manifest in wanted.manifests if manifest.generated)
+        proxy.faults.update({("CREATE", number): fault for number in (1, 2, 6)})
+        proxy.faults.update({("APPLY", number): fault for number in (1, 15, 22)})
+        proxy.once("CREATE", r"/secrets\?.*Manager=berth-generate", heard)
+        proxy.once("APPLY", rf"/secrets/{secret.ref.name}\?(?!.*dryRun)", fault)
+        bring_up(client, wanted)
+        keys = passwords(kube, secret.ref)
+        assert sent == [keys["password"]]
+        bring_up(client, release("postgres", space, *CHANGED))
+        assert passwords(kube, secret.ref) == keys
+        proxy.faults.update({("DELETE", proxy.calls["DELETE"] + number): fault for number in (1, 3, 6)})
+        take_down(client, space, "postgres")
+        assert passwords(kube, secret.ref) == keys and list(claims(kube, space)) == ["data-postgres-0"]
+        bring_up(client, wanted)
+        assert passwords(kube, secret.ref) == keys
+        settled(kube, wanted)
+        take_down(client, space, "postgres", data=True)
+    nothing(kube, space)
+
+
+def passwords(kube: Kube, ref: ObjectRef) -> dict[str, str]:
+    live = kube.get(ref)
+    assert live is not None
+    return {key: b64decode(text).decode() for key, text in live["data"].items()}

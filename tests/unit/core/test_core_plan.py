@@ -128,7 +128,7 @@ def resized(size: str) -> dict[str, Any]:
             "spec.serviceName cannot be changed in place: it is 'web', and would become 'x'",
             "`invoke teardown --name nginx --namespace shop --orphan` deletes the set and leaves its pods running",
         ),
-        (resized("2Gi"), "it is '1Gi', and would become '2Gi'", "grow each claim"),
+        (resized("2Gi"), "it is '1Gi', and would become '2Gi'", "grows each claim"),
         (resized("512Mi"), "it is '1Gi', and would become '512Mi'", "a volume can only grow"),
         ({"selector": {"matchLabels": {"app": "x"}}}, "spec.selector.matchLabels.app", "under another --name"),
         (
