@@ -211,9 +211,15 @@ def dry_run(
 
 
 def _located(error: BerthError, manifest: Manifest) -> Iterable[Problem]:
-    """The server's problems with the template line that the object came from."""
+    """The server's problems with the template line, and for a field of another manager the value that it is set by."""
     for problem in error.problems:
-        yield replace(problem, where="; ".join(part for part in (problem.where, str(manifest.position)) if part))
+        place, hint = str(manifest.position), problem.hint
+        owned = re.search(r" owns (spec\.\S+)$", problem.what)
+        if owned:
+            origin = manifest.origin_of(owned[1])
+            place = str(origin.template)
+            hint += "".join(f"; or say what it is now, with --set {value}=..." for value in origin.values[:1])
+        yield replace(problem, where="; ".join(part for part in (problem.where, place) if part), hint=hint)
 
 
 def _unchanged(

@@ -13,14 +13,24 @@ from dataclasses import dataclass, field, replace
 from berth.actions.up import Clock
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
-from berth.cluster.release import Entry, ReleaseRecord, list_releases, remove, save
+from berth.cluster.release import Entry, ReleaseRecord, UnreadableError, list_releases, remove, save
 from berth.cluster.removal import Removal
 from berth.cluster.runner import all_of, in_parallel
 from berth.cluster.waiting import Patience
 from berth.core.errors import BerthError, DeniedError, InterruptedRunError
 from berth.core.events import Event, Ledger, Notice, PhaseStarted, ReleaseDone, ReleaseStarted, StepDone
 from berth.core.ledger import Fate, Line, SetShape, left_volume, make_ledger, release_claims, released_volumes
-from berth.core.objects import KEEP_ANNOTATION, Json, ObjectRef, claim_ordinal, dig, ordinals
+from berth.core.objects import (
+    KEEP_ANNOTATION,
+    MANAGED_BY_LABEL,
+    PART_OF_LABEL,
+    Json,
+    ObjectRef,
+    applyset_id,
+    claim_ordinal,
+    dig,
+    ordinals,
+)
 from berth.core.removal import class_users, namespace_rest, reverse_phases
 
 
@@ -47,7 +57,7 @@ class Inspection:
 
     def ledger_event(self, delete_volumes: bool) -> Ledger:
         """The ledger, to be shown."""
-        left = tuple(left_volume(volume) for volume in self.released)
+        left = tuple(left_volume(volume) for volume in self.released if _stays(volume))
         return Ledger(self.record.name, self.ledger, left, delete_volumes)
 
 
@@ -70,7 +80,7 @@ def inspect(kube: Kube, record: ReleaseRecord, delete_claims: bool, delete_volum
 
 def set_shapes(record: ReleaseRecord, live: dict[ObjectRef, Json]) -> list[SetShape]:
     """The sets of a release as they were recorded: one that is gone, or being scaled to 0, still wants the same."""
-    theirs = {entry.ref for entry in record.inventory if not entry.created}
+    theirs = _theirs(record, live)
     bodies = {ref: body for ref, body in live.items() if ref.kind == "StatefulSet"}
     bodies.update({ObjectRef.of(body): body for body in record.manifests if body["kind"] == "StatefulSet"})
     return [
@@ -117,7 +127,7 @@ class _Run:
     def __init__(self, kube: Kube, seen: Inspection, options: Options, clock: Clock, command: str) -> None:
         self._kube, self._seen, self._options, self._clock, self._command = kube, seen, options, clock, command
         self._record = seen.record
-        self._theirs = {entry.ref for entry in seen.record.inventory if not entry.created}
+        self._theirs = _theirs(seen.record, seen.live)
         self._alive: Callable[[], None] = _always
         self._removal = Removal(kube, seen.record.namespace, options.patience, clock.monotonic, lambda: self._alive())
         self._steps: list[StepDone] = []
@@ -140,8 +150,8 @@ class _Run:
         """All phases."""
         self._save("removing", self._record.inventory)
         yield PhaseStarted(1, 4, "pods in reverse order, then their StatefulSet")
-        for ref in sorted(ref for ref in self._theirs & set(self._seen.live) if ref.kind == "StatefulSet"):
-            yield self._note(StepDone(ref, "kept", "it existed before berth, and so do its pods and claims"))
+        for ref in sorted(ref for ref in self._theirs if ref.kind == "StatefulSet" and ref in self._seen.live):
+            yield self._note(StepDone(ref, "kept", f"{self._theirs[ref]}; its pods and claims stay, too"))
         for ref in reversed(self._sets()):
             if not self._options.delete_claims:
                 self._removal.retain_claims(self._seen.live[ref])
@@ -209,7 +219,7 @@ class _Run:
             due: list[ObjectRef] = []
             for ref in phase:
                 if ref in self._theirs:
-                    yield self._note(StepDone(ref, "kept", "it existed before berth"))
+                    yield self._note(StepDone(ref, "kept", self._theirs[ref]))
                 elif self._opens_data(ref) and not self._data_goes():
                     yield self._note(StepDone(ref, "kept", "it opens what the claims hold"))
                 else:
@@ -249,8 +259,8 @@ class _Run:
         """Volumes that Retain leaves behind, of these claims and of earlier ones; others go by themselves."""
         volumes = self._seen.volumes or {}
         names = {line.volume for line in self._seen.ledger if line.fate is not Fate.KEPT and line.volume in volumes}
-        retained = {n for n in names if dig(volumes[n], "spec", "persistentVolumeReclaimPolicy") == "Retain"}
-        retained |= {volume["metadata"]["name"] for volume in self._seen.released}
+        names |= {volume["metadata"]["name"] for volume in self._seen.released}
+        retained = {name for name in names if _stays(volumes[name])}
         if self._options.delete_claims:
             going = [ObjectRef("", "PersistentVolume", "", name) for name in sorted(names - retained)]
             yield from self._removal.until_gone(going)
@@ -267,7 +277,7 @@ class _Run:
 
     def _classes(self) -> Iterator[Event]:
         for ref in sorted(ref for ref in self._seen.live if ref.kind == "StorageClass"):
-            why = "it existed before berth" if ref in self._theirs else self._class_users(ref)
+            why = self._theirs.get(ref) or self._class_users(ref)
             if why:
                 yield self._note(StepDone(ref, "kept", why))
                 continue
@@ -282,6 +292,8 @@ class _Run:
             records = list_releases(self._kube, None)
         except DeniedError:
             return "whether others use it may not be read with these credentials"
+        except UnreadableError as error:
+            return f"{error.problems[0].where} cannot be read, so that release may use it"
         me = (self._record.namespace, self._record.name)
         others = [
             f"{record.namespace}/{record.name}"
@@ -336,6 +348,24 @@ def _possible_claims(shape: SetShape, volumes: dict[str, Json], namespace: str) 
         if dig(volume, "spec", "claimRef", "namespace") == namespace:
             if any(claim_ordinal(name, template, shape.name) is not None for template in shape.templates):
                 yield name
+
+
+def _theirs(record: ReleaseRecord, live: dict[ObjectRef, Json]) -> dict[ObjectRef, str]:
+    """What berth did not make, and why it is known: it was there before, or has neither our uid nor our label."""
+    found = {entry.ref: "it existed before berth" for entry in record.inventory if not entry.created}
+    marks = {PART_OF_LABEL: applyset_id(record.name, record.namespace), MANAGED_BY_LABEL: "berth"}
+    for entry in record.inventory:
+        meta = live.get(entry.ref, {}).get("metadata") or {}
+        mark = PART_OF_LABEL if entry.ref.namespace else MANAGED_BY_LABEL
+        anew = entry.uid and meta and meta["uid"] != entry.uid
+        if anew and (meta.get("labels") or {}).get(mark) != marks[mark]:
+            found.setdefault(entry.ref, "somebody made it anew since")
+    return found
+
+
+def _stays(volume: Json) -> bool:
+    """Whether a volume outlives its claim; others go by themselves, though not at once."""
+    return bool(dig(volume, "spec", "persistentVolumeReclaimPolicy") == "Retain")
 
 
 def _by_name(kube: Kube, group: str, kind: str) -> dict[str, Json] | None:

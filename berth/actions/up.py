@@ -206,7 +206,8 @@ class _Run:
         before = self._survey.record
         entries = {entry.ref: entry for entry in (before.inventory if before else ())}
         for step in self._plan.steps:
-            if step.manifest is not None and step.ref not in entries:
+            known = entries.get(step.ref)
+            if step.manifest is not None and (known is None or self._made_anew(known)):
                 entries[step.ref] = Entry(step.ref, "", "", "", created=self._ours(step))
         record = ReleaseRecord(
             name=release.name,
@@ -255,6 +256,11 @@ class _Run:
                 updated=self._clock.now(),
             ),
         )
+
+    def _made_anew(self, entry: Entry) -> bool:
+        """Whether another object than the one that was recorded has the name now."""
+        live = self._survey.live.get(entry.ref)
+        return bool(entry.uid and live is not None and live["metadata"]["uid"] != entry.uid)
 
     def _ours(self, step: Step) -> bool:
         """Whether teardown may delete the object: it did not exist before, or already was of this release."""

@@ -110,7 +110,8 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
         shown.show(TargetChosen(target.description))
         for seen, chosen in todo:
             record = seen.record
-            command = f"invoke teardown --name {record.name} --namespace {record.namespace} --data delete"
+            where = f"--namespace {record.namespace} --context {target.context}"
+            command = f"invoke teardown --name {record.name} {where} --data delete"
             for event in run(kube, seen, chosen, Clock(), command):
                 shown.show(event)
     return ExitCode.DONE

@@ -58,7 +58,7 @@ def show(ctx: Context, flags: Flags) -> int | None:
     """Show every value of a profile: what it is, what it means, its default, and who set it where."""
     one_of("output", flags.output, ("text", "json", "schema"))
     if not flags.profile:
-        raise InputError("which profile?", hint="--profile NAME; `profiles` lists them")
+        raise InputError("which profile?", hint="--profile NAME; `invoke profiles` lists them")
     from berth.actions.prepare import Request
     from berth.actions.profiles import editor_schema
     from berth.actions.profiles import show as run
@@ -95,7 +95,7 @@ def new(ctx: Context, flags: Flags) -> int | None:
     directory = Path(flags.dir) if flags.dir else None
     for path in create(open_library(directory), flags.name, directory):
         print(f"wrote {shown(path)}")
-    print(f"next: render --profile {flags.name}, then lint --profile {flags.name}")
+    print(f"next: invoke render --profile {flags.name}, then invoke lint --profile {flags.name}")
     return ExitCode.DONE
 
 

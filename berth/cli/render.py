@@ -49,7 +49,7 @@ def requests(ctx: Context, flags: Flags, namespace: str = "") -> list[Request]:
     from berth.actions.prepare import Request
 
     if not flags.profile:
-        raise InputError("which profile?", hint="--profile NAME; `profiles` lists them")
+        raise InputError("which profile?", hint="--profile NAME; `invoke profiles` lists them")
     if flags.name and len(flags.profile) > 1:
         raise InputError("--name is for one profile", hint="run once for each")
     return [

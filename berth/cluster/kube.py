@@ -301,9 +301,14 @@ class Kube:
         ).answer
         return self._body(reply, "patch", str(ref), {"kind": ref.kind, **patch} if isinstance(patch, dict) else None)
 
-    def scale(self, ref: ObjectRef, replicas: int) -> Json:
-        """Set the number of replicas through the scale subresource; the Scale afterwards."""
-        return self.patch(ref, {"spec": {"replicas": replicas}}, subresource="scale")
+    def scale(self, ref: ObjectRef, replicas: int, *, uid: str | None = None) -> Json:
+        """Set the number of replicas through the scale subresource; the Scale afterwards.
+
+        Raises:
+            StaleError: the object of that name has another uid now; it was left alone.
+        """
+        meta = {"metadata": {"uid": uid}} if uid else {}
+        return self.patch(ref, {**meta, "spec": {"replicas": replicas}}, subresource="scale")
 
     def delete(
         self,

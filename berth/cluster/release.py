@@ -39,7 +39,7 @@ APPLYSET_NAMESPACES = "applyset.kubernetes.io/additional-namespaces"
 _KEY = "release"
 
 #: What became of a release: pending until `up` has ended one way or the other.
-ReleaseStatus: TypeAlias = Literal["pending", "deployed", "failed", "interrupted", "removing"]
+ReleaseStatus: TypeAlias = Literal["pending", "deployed", "failed", "interrupted", "removing", "removed", "orphaned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,15 @@ class ReleaseRecord:
         return ObjectRef("", "Secret", self.namespace, record_name(self.name))
 
 
+class UnreadableError(ClusterError):
+    """The Secret is there, and is not a record that this version can read."""
+
+
 def load(kube: Kube, namespace: str, name: str) -> ReleaseRecord | None:
     """The record of a release, None when there is none.
 
     Raises:
-        ClusterError: the Secret is there, and is not a record that this version can read.
+        UnreadableError: the Secret is there, and is not a record that this version can read.
     """
     body = kube.get(ObjectRef("", "Secret", namespace, record_name(name)))
     return None if body is None else _read(body)
@@ -294,7 +298,7 @@ def _read(secret: Json) -> ReleaseRecord:
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise _broken(where, error) from None
     if schema > SCHEMA:
-        raise ClusterError(
+        raise UnreadableError(
             "the record of a release was written by a newer berth",
             where=where,
             why=f"it has schema {schema}, and this berth knows {SCHEMA}",
@@ -324,8 +328,8 @@ def _read(secret: Json) -> ReleaseRecord:
         raise _broken(where, error) from None
 
 
-def _broken(where: str, error: Exception) -> ClusterError:
-    return ClusterError(
+def _broken(where: str, error: Exception) -> UnreadableError:
+    return UnreadableError(
         "the record of a release cannot be read",
         where=where,
         why=f"its data is damaged ({type(error).__name__})",

@@ -51,7 +51,8 @@ class Removal:
             return
         self._alive()
         kept = {"whenDeleted": "Retain", "whenScaled": "Retain"}
-        self._kube.patch(ref, {"spec": {"persistentVolumeClaimRetentionPolicy": kept}})
+        this = {"uid": statefulset["metadata"]["uid"]}
+        self._kube.patch(ref, {"metadata": this, "spec": {"persistentVolumeClaimRetentionPolicy": kept}})
         started = self._monotonic()
         with Mirror(self._kube, self._namespace) as mirror:
             mirror.follow("", "PersistentVolumeClaim")
@@ -90,7 +91,7 @@ class Removal:
                 self._alive()
             gone = dig(statefulset, "metadata", "deletionTimestamp")
             if not gone and dig(statefulset, "spec", "replicas", default=1) != 0:
-                self._kube.scale(ref, 0)
+                self._kube.scale(ref, 0, uid=statefulset["metadata"]["uid"])
             yield from self._until_stopped(statefulset, mirror)
 
     def _until_stopped(self, statefulset: Json, mirror: Mirror) -> Iterator[Event]:

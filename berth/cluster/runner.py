@@ -6,7 +6,7 @@ import secrets
 import string
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from berth.cluster.kube import Kube
@@ -71,20 +71,20 @@ class Runner:
 
 
 def in_parallel(items: Sequence[Any], work: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
-    """Run ``work`` on each item, a bounded number at a time; yield (item, result or BerthError) as they end.
+    """Run ``work`` on each item, a bounded number at a time; yield (item, result or BerthError) in the items' order.
 
     After an interruption what is in flight is finished, and nothing else is begun.
     """
     if not items:
         return
     with ThreadPoolExecutor(min(CONCURRENCY, len(items))) as pool:
-        futures: dict[Future[Any], Any] = {pool.submit(work, item): item for item in items}
+        futures = [(item, pool.submit(work, item)) for item in items]
         try:
-            for future in as_completed(futures):
+            for item, future in futures:
                 try:
-                    yield futures[future], future.result()
+                    yield item, future.result()
                 except BerthError as error:
-                    yield futures[future], error
+                    yield item, error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -96,12 +96,9 @@ def all_of(items: Sequence[Any], work: Callable[[Any], Any]) -> list[Any]:
     Raises:
         BerthError: of the class of the first failure, with the problems of all.
     """
-    results: dict[int, Any] = {}
-    for index, outcome in in_parallel(range(len(items)), lambda index: work(items[index])):
-        results[index] = outcome
-    ordered = [results[index] for index in range(len(items))]
-    raise_all([outcome for outcome in ordered if isinstance(outcome, BerthError)])
-    return ordered
+    results = [outcome for _, outcome in in_parallel(items, work)]
+    raise_all([outcome for outcome in results if isinstance(outcome, BerthError)])
+    return results
 
 
 def raise_all(errors: Sequence[BerthError]) -> None:

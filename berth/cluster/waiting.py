@@ -53,6 +53,7 @@ class Waiting:
         self._mirror = Mirror(kube, namespace)
         self._shown: dict[tuple[str, int], OrdinalState] = {}
         self._suspects: dict[tuple[str, int], float] = {}
+        self._missing: dict[ObjectRef, float] = {}
         self._classes: dict[str, Json] | None = None
         self._events: Sequence[Json] = ()
         self._since = ""
@@ -73,7 +74,8 @@ class Waiting:
                 changed, troubles = self._mirror.take()
                 yield from (Notice(trouble, "warning") for trouble in troubles)
                 alive()
-                states = self._ordinal_states(refs) if changed else []
+                # Before pods and claims were listed once, every ordinal would seem to have none.
+                states = self._ordinal_states(refs) if changed and self._mirror.complete else []
                 yield from states
                 now = self._monotonic()
                 moved = now if states else moved
@@ -86,6 +88,7 @@ class Waiting:
                     self._look()
                 failing = self._failing(self._causes(waiting), now)
                 failing += [(ref.name, -1) for ref in waiting if self.verdict(ref).status is Status.FAILED]
+                failing += [(ref.name, -1) for ref in self._deleted(waiting, now)]
                 if failing or late:
                     self._look()
                     yield from self._explain(self._causes(waiting))
@@ -97,6 +100,8 @@ class Waiting:
     def verdict(self, ref: ObjectRef) -> Verdict:
         """The verdict on an object as last seen; unknown before it was."""
         body = self._mirror.get(ref)
+        if body is None and self._mirror.synced(ref.kind):
+            return Verdict(Status.UNKNOWN, "Deleted", "it was deleted by somebody")
         if body is None:
             return Verdict(Status.UNKNOWN, "NotSeen", "not seen yet")
         return judge(body, self._mirror.all("Pod").values())
@@ -182,6 +187,12 @@ class Waiting:
                 failing.append(key)
         return failing
 
+    def _deleted(self, waiting: Sequence[ObjectRef], now: float) -> list[ObjectRef]:
+        """The objects that were applied and are gone: who replaces one has made it again after a moment."""
+        missing = [ref for ref in waiting if self._mirror.synced(ref.kind) and self._mirror.get(ref) is None]
+        self._missing = {ref: self._missing.get(ref, now) for ref in missing}
+        return [ref for ref, since in self._missing.items() if now - since >= _LOOK]
+
     def _look(self) -> None:
         """Read what explains a silence, and is not worth a watch: events, and which classes exist."""
         with suppress(BerthError):  # Without permission the diagnosis does without.
@@ -221,7 +232,11 @@ class Waiting:
     def _still(self, waiting: Sequence[ObjectRef], seconds: float) -> StillWaiting:
         causes = self._causes(waiting)
         names = ", ".join(f"{ref.kind}/{ref.name} ({self.verdict(ref).message})" for ref in waiting[:5])
-        return StillWaiting(names, tuple(dict.fromkeys(cause.message for cause in causes.values()))[:8], seconds)
+        why = dict.fromkeys(
+            cause.message + (f"; try: {cause.hint}" if cause.hint and cause.weight is not Weight.TRANSIENT else "")
+            for cause in causes.values()
+        )
+        return StillWaiting(names, tuple(why)[:8], seconds)
 
 
 def _templates(body: Json) -> list[str]:

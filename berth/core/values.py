@@ -168,8 +168,9 @@ class _Merging:
             inner = schemas.descend(self.schema, part, step)
             if inner is None or (isinstance(here, list) and isinstance(step, str)):
                 known = [key for branch in schemas.branches(self.schema, part) for key in branch.get("properties", ())]
-                hint = did_you_mean(step_text, known) if known else ""
-                self.problems.append(Problem(f"{dotted((*path, step))}: there is no such value", where, hint=hint))
+                wrong = dotted((*path, step))
+                hint = did_you_mean(wrong, [dotted((*path, key)) for key in known]) if known else ""
+                self.problems.append(Problem(f"{wrong}: there is no such value", where, hint=hint))
                 return
             path, part = (*path, step), inner
         try:

@@ -27,4 +27,5 @@ class JsonPrinter:
     def show(self, event: Event) -> None:
         """Write one line."""
         head = {"event": type(event).__name__, "time": self._now().isoformat(timespec="milliseconds")}
-        self._write(json.dumps({**head, **asdict(event)}, separators=(",", ":")))
+        body = {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(event).items()}
+        self._write(json.dumps({**head, **body}, separators=(",", ":")))

@@ -46,6 +46,11 @@ _MASKS = (
     (re.compile(r"(?<=\S)\s+"), " "),
 )
 _ON_ITS_WAY = re.compile(r"^  \S+-\d+ +(waiting|claim|scheduling|image|init|start|settling|stopping)\b")
+_KINDS = {
+    **dict.fromkeys(("created", "updated", "unchanged"), "applied"),
+    **dict.fromkeys(("deleted", "kept"), "removed"),
+    "pvc": "volume",
+}
 _ARRIVED = re.compile(r"^  (\S+-\d+) +(?:ready|gone) *(?!.* \d+[KMGTP]i)")
 _UNORDERED = re.compile(
     r"^ *(created|updated|deleted|unchanged|kept) \w+/|^(?:persistentvolume/|  volume )?(pvc)-<uid> "
@@ -176,7 +181,7 @@ def normalised(lines: Sequence[str]) -> list[str]:
 
 def _at_the_same_time(line: str) -> str:
     found = _UNORDERED.match(line)
-    return (found[1] or found[2]) if found else ""
+    return _KINDS.get(found[1] or found[2], "") if found else ""
 
 
 def _pattern(line: str) -> str:

@@ -24,6 +24,7 @@ from tests.docs.recording import record
         (["https://127.0.0.1:16443"], ["https://127.0.0.1:1"]),
         (["pvc-790732b1-2afe-4cee-ae13-64f44bfd11ef  1Gi"], ["pvc-074b4570-afe6-4462-9501-69ebed16b363 1Gi"]),
         (["  created    A/a", "  created    B/b"], ["  created    B/b", "  created    A/a"]),
+        (["  created    A/a", "  updated    B/b"], ["  updated    B/b", "  created    A/a"]),
         (["  web-0  ready  berth-node-1"], ["  web-0  image  on berth-node-2", "  web-0  ready  berth-node-2"]),
         (["  web-0  ready  berth-node-1"], ["  web-0  ready", "  web-1  image", "  web-0  ready  berth-node-1"]),
         (["a"], ["a", ""]),

@@ -14,6 +14,8 @@ from berth.cluster.retry import Retry
 from berth.cluster.transport import Transport
 from tests.faults.proxy import FaultProxy
 
+pytest.register_assert_rewrite("tests.faults.runs")
+
 #: Seconds that a stalled call costs.
 PATIENCE = 0.7
 

@@ -49,7 +49,7 @@ def write(project: Path, template: str = SERVICE, profile: str = PROFILE) -> Non
         (["--profile", "nginx", "--set", "replicas=three"], ["replicas", "expected an integer", "--set #1"]),
         (["--profile", "nginx", "--set", "replicas=-1"], ["replicas", "--set #1"]),
         (["--profile", "nginx", "--set", "replicas=100000"], ["replicas", "--set #1"]),
-        (["--profile", "nginx", "--set", "storage.sise=1Gi"], ["storage.sise", "did you mean 'size'?"]),
+        (["--profile", "nginx", "--set", "storage.sise=1Gi"], ["storage.sise", "did you mean 'storage.size'?"]),
         (["--profile", "nginx", "--set", "storage.size=big"], ["storage.size", "--set #1"]),
         (["--profile", "nginx", "--set", "replicas"], ["replicas"]),
         (["--profile", "nginx", "--values", "nope.yaml"], ["nope.yaml"]),

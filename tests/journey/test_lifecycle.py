@@ -45,7 +45,7 @@ def test_up_again_down(invoke_on: Invoke, kube: Kube, space: str) -> None:
 
     down = invoke_on("teardown", "--profile", "nginx", *here)
     assert down.code == 0 and "kept" in down.out
-    assert f"invoke teardown --name nginx --namespace {space} --data delete" in down.out
+    assert f"invoke teardown --name nginx --namespace {space} --context " in down.out
     gone = invoke_on("teardown", "--profile", "nginx", *here, "--data", "delete")
     assert gone.code == 0 and "torn down, nothing is left" in gone.out
     assert leftovers(kube, space) == []
