@@ -133,6 +133,7 @@ class Transport:
         self._tls = endpoint.tls() if url.scheme == "https" else None
         self._session: ssl.SSLSession | None = None
         self._idle: list[_Connection] = []
+        self._closed = False
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(concurrency)
 
@@ -180,8 +181,9 @@ class Transport:
         return Stream(connection, response)
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed by who uses it."""
+        """Close what is idle now, and from now on what becomes idle: a thread may still be at its last request."""
         with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
@@ -202,7 +204,7 @@ class Transport:
             connection.fresh = False
             self._session = connection.session or self._session
         with self._lock:
-            if len(self._idle) < MAX_KEPT:
+            if len(self._idle) < MAX_KEPT and not self._closed:
                 self._idle.append(connection)
                 return
         connection.close()

@@ -65,6 +65,18 @@ def test_a_connection_that_the_server_closed_while_idle_is_not_used_again(server
     assert server.connections == 2
 
 
+def test_a_request_that_outlives_the_transport_leaves_no_connection(server: FakeServer, transports: Make) -> None:
+    transport = transports(Endpoint(server.url))
+
+    def close_and_answer(wire: Wire) -> None:
+        transport.close()
+        answer({})(wire)
+
+    server.play(close_and_answer, answer({}))
+    assert [transport.send("GET", "/x", timeout=10).status for _ in range(2)] == [200, 200]
+    assert server.connections == 2
+
+
 @pytest.mark.parametrize("act", [reset, cut({"a": "b" * 100}, 10), lambda wire: wire.close()])
 def test_a_connection_that_ends_early_is_broken(
     server: FakeServer, transports: Make, act: Callable[[Wire], None]
