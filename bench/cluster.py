@@ -17,9 +17,10 @@ _PATIENCE = 300.0
 
 
 class Cluster:
-    """The plane, started if need be; ``close`` leaves it running, since the next run wants it again."""
+    """The plane, started if need be; ``close`` stops it again if so, and what was in it stays for the next run."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
+        self._was_running = controlplane.status(NAME).running
         status = controlplane.start(NAME, report=report)
         self.kubeconfig: Path = status.kubeconfig
         self.version = status.version
@@ -27,6 +28,8 @@ class Cluster:
 
     def close(self) -> None:
         self._kube.close()
+        if not self._was_running:
+            controlplane.stop(NAME)
 
     def open_namespace(self, name: str) -> None:
         """Make a namespace, and wait for what the controllers put into each."""
