@@ -156,10 +156,12 @@ def _patience(ctx: Context, flags: Flags) -> Patience:
 
 def _chosen(kube: Kube, flags: Flags, namespace: str) -> list[ReleaseRecord]:
     """The releases to take down, the last one installed first; the user is asked where none is named."""
-    from berth.cluster.release import list_releases
+    from berth.cluster.release import list_releases, load
     from berth.core.errors import DeniedError
 
     named = bool(flags.name or flags.profile)
+    if flags.name and not flags.all_namespaces and (record := load(kube, namespace, flags.name)):
+        return [record]  # Without reading the others, of which one may be damaged.
     try:
         # With nothing named, what is on the whole target is shown; a name is looked for in its namespace only.
         everywhere = flags.all_namespaces or not (named or flags.all or flags.namespace)
