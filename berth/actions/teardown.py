@@ -7,7 +7,7 @@ gone already, so a stopped run is taken up by running it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 
 from berth.actions.up import Clock
@@ -94,7 +94,9 @@ def set_shapes(record: ReleaseRecord, live: dict[ObjectRef, Json]) -> list[SetSh
     ]
 
 
-def teardown(kube: Kube, seen: Inspection, options: Options, clock: Clock, command: str) -> Iterator[Event]:
+def teardown(
+    kube: Kube, seen: Inspection, options: Options, clock: Clock, command: str
+) -> Generator[Event, None, None]:
     """Take a release down, yielding what happens; ``command`` is what would delete the data that is kept.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ class Clock:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-def up(kube: Kube, releases: Sequence[Release], options: Options, clock: Clock) -> Iterator[Event]:
+def up(kube: Kube, releases: Sequence[Release], options: Options, clock: Clock) -> Generator[Event, None, None]:
     """Bring releases, one after the other, to what their manifests say, yielding what happens.
 
     All are planned before the first is touched. The first that fails stops the run: those after it may need it.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect as inspection
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from berth.cluster.kube import Kube
     from berth.cluster.release import ReleaseRecord
     from berth.cluster.waiting import Patience
-    from berth.core.events import Ledger
+    from berth.core.events import Event, Ledger
     from berth.core.render import Release
+    from berth.output import Printer
 
 _PLAN = (*options.RELEASE, *options.TARGET, options.FORCE_CONFLICTS, options.RESIZE, options.YES)
 
@@ -59,8 +61,7 @@ def up(ctx: Context, flags: Flags) -> int | None:
     kube = target.connect()
     with shown:
         shown.show(TargetChosen(target.description))
-        for event in run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), Clock()):
-            shown.show(event)
+        _follow(run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), Clock()), shown)
     return ExitCode.DONE
 
 
@@ -112,9 +113,30 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
             record = seen.record
             where = f"--namespace {record.namespace} --context {target.context}"
             command = f"invoke teardown --name {record.name} {where} --data delete"
-            for event in run(kube, seen, chosen, Clock(), command):
-                shown.show(event)
+            _follow(run(kube, seen, chosen, Clock(), command), shown)
     return ExitCode.DONE
+
+
+def _follow(events: Generator[Event, None, None], shown: Printer) -> None:
+    """Show what happens until the run ends.
+
+    A Ctrl-C that comes while something is being shown is handed to the run: it alone knows what stands, and holds the
+    lock.
+    """
+    stop: KeyboardInterrupt | None = None
+    while True:
+        try:
+            event = next(events) if stop is None else events.throw(stop)
+            stop = None
+            shown.show(event)
+        except StopIteration:
+            return
+        except KeyboardInterrupt as interrupt:
+            if (
+                inspection.getgeneratorstate(events) == inspection.GEN_CLOSED
+            ):  # The run has ended, by this very interrupt.
+                raise
+            stop = interrupt
 
 
 def _plan(ctx: Context, flags: Flags) -> int | None:

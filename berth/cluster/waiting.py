@@ -18,12 +18,14 @@ from berth.core.events import Event, Notice, OrdinalFailed, OrdinalState, PodRow
 from berth.core.objects import INSTANCE_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id, claim_name, dig, ordinals
 from berth.core.progress import ordinal_state
 from berth.core.quantities import format_duration
-from berth.core.readiness import Status, Verdict, judge, owned_pods
+from berth.core.readiness import Status, Verdict, judge, owned_pods, pod_ready
 
 #: After this long without progress the run says what it waits for, in seconds.
 SILENCE = 30.0
 #: After this long without progress, and then this often, events are read, in seconds.
 _LOOK = 5.0
+#: How long a set that is current waits for the last news of its pods, in seconds.
+_LAG = 2.0
 #: How far clocks may be apart before an event of this run counts as one of an earlier run.
 _SKEW = timedelta(seconds=10)
 
@@ -66,6 +68,7 @@ class Waiting:
             TimedOutError: not in time; the causes so far were yielded before.
         """
         started = moved = spoke = looked = self._monotonic()
+        current_since: float | None = None
         # A little earlier, for this machine's clock is not the server's.
         self._since = (self._now() - _SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
         with Mirror(self._kube, self._namespace) as self._mirror:
@@ -80,7 +83,8 @@ class Waiting:
                 now = self._monotonic()
                 moved = now if states else moved
                 waiting = [ref for ref in refs if not self.verdict(ref).current]
-                if not waiting and self._mirror.complete:
+                current_since = (current_since or now) if not waiting and self._mirror.complete else None
+                if current_since and (self._pods_agree(refs) or now - current_since > _LAG):
                     return
                 late = now - started > self._patience.timeout
                 if late or min(now - moved, now - looked) >= _LOOK:
@@ -96,6 +100,16 @@ class Waiting:
                 if min(now - moved, now - spoke) >= SILENCE:
                     spoke = now
                     yield self._still(waiting, now - moved)
+
+    def _pods_agree(self, refs: Sequence[ObjectRef]) -> bool:
+        """Whether every wanted pod was seen ready: sets are watched apart from their pods, and may be ahead."""
+        return all(
+            ordinal in owned and pod_ready(owned[ordinal])
+            for ref in refs
+            if ref.kind == "StatefulSet" and (body := self._mirror.get(ref)) is not None
+            for owned in [owned_pods(body, self._mirror.all("Pod").values())]
+            for ordinal in ordinals(body)
+        )
 
     def verdict(self, ref: ObjectRef) -> Verdict:
         """The verdict on an object as last seen; unknown before it was."""

@@ -162,6 +162,8 @@ def test_a_taken_port_is_exchanged(victim: Plane) -> None:
     layout = Layout.of(victim.name)
     ports = json.loads(layout.settings.read_text())["ports"]
     with socket.socket() as squatter:
+        # What the API server's clients left behind does not keep the port from a server.
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         squatter.bind(("127.0.0.1", ports["apiserver"]))
         squatter.listen()
         victim.start()
