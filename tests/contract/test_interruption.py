@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -16,7 +14,7 @@ from berth.cluster.release import load
 from berth.cluster.session import Exchange
 from berth.cluster.target import resolve
 from berth.core.errors import BerthError, ExitCode, InterruptedRunError, LockedError
-from berth.core.events import Event, OrdinalState
+from berth.core.events import OrdinalState
 from tests.contract.support import PATIENCE, bring_up, done, leftovers, pods, release, take_down, versions
 
 pytestmark = [
@@ -91,7 +89,7 @@ def test_killed_in_teardown_then_teardown_finishes(plane: Path, kube: Kube, spac
 
 def test_an_interrupted_up_says_what_stands(kube: Kube, space: str) -> None:
     wanted = release("nginx", space, "minReadySeconds=2", quick=False)
-    run = cast("Generator[Event, None, None]", up(kube, [wanted], Options(PATIENCE), Clock()))
+    run = up(kube, [wanted], Options(PATIENCE), Clock())
     for event in run:
         if isinstance(event, OrdinalState) and event.ordinal == 0:
             with pytest.raises(InterruptedRunError) as caught:

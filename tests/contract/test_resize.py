@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import cast
-
 import pytest
 
 from berth.actions.plan import plan_lines, plan_release
 from berth.actions.up import Clock, Options, up
 from berth.cluster.kube import Kube
 from berth.core.errors import ImmutableError, InterruptedRunError, PreflightError
-from berth.core.events import Event, StepDone
+from berth.core.events import StepDone
 from berth.core.objects import dig
 from tests.contract.support import PATIENCE, bring_up, claims, done, pods, release, statefulset, steps
 
@@ -66,7 +63,7 @@ def test_a_stopped_resize_is_taken_up(kube: Kube, space: str, after: str) -> Non
     bring_up(kube, release("nginx", space, CLASS))
     before = {name: body["metadata"]["uid"] for name, body in pods(kube, space).items()}
     larger = release("nginx", space, CLASS, "storage.size=2Gi")
-    run = cast("Generator[Event, None, None]", up(kube, [larger], Options(PATIENCE, resize=True), Clock()))
+    run = up(kube, [larger], Options(PATIENCE, resize=True), Clock())
     with pytest.raises(InterruptedRunError):
         for event in run:
             if isinstance(event, StepDone) and event.ref.kind == after:
