@@ -13,7 +13,8 @@ from pathlib import Path
 
 from berth.core.errors import InputError, LocalError
 from berth.core.kubeschema import Schemas
-from berth.core.lint.model import OLDEST_KUBERNETES, Version, format_version
+from berth.core.lint.model import Version, format_version
+from berth.core.objects import OLDEST_KUBERNETES
 
 PACKAGE = "kubernetes_validate"
 

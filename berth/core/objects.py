@@ -39,6 +39,9 @@ CLUSTER_SCOPED = frozenset(
 #: Source: kubernetes pkg/controller/statefulset, and kubernetes/kubernetes#64023.
 MAX_SET_NAME = 52
 
+#: The oldest Kubernetes (major, minor) whose behaviour berth knows.
+OLDEST_KUBERNETES = (1, 30)
+
 #: Where a pod, claim or object says which release it belongs to.
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"

@@ -11,6 +11,7 @@ from berth.core.errors import InputError, Problem
 from berth.core.objects import (
     INSTANCE_LABEL,
     KEEP_ANNOTATION,
+    OLDEST_KUBERNETES,
     PART_OF_LABEL,
     Json,
     Manifest,
@@ -21,9 +22,6 @@ from berth.core.objects import (
     ordinals,
 )
 from berth.core.quantities import format_bytes, parse_quantity
-
-#: The oldest Kubernetes whose behaviour berth knows.
-OLDEST = (1, 30)
 
 #: The second one is deprecated and still heeded. Source: IsDefaultAnnotation in kubernetes pkg/volume/util.
 _DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
@@ -67,8 +65,8 @@ def preflight(release: str, manifests: Sequence[Manifest], around: Surroundings)
     for what, read in unread.items():
         if read is None and sets:
             warnings.append(f"{what} may not be listed with these credentials, so they were not checked")
-    if around.version and around.version < OLDEST:
-        served, oldest = (".".join(map(str, version)) for version in (around.version, OLDEST))
+    if around.version and around.version < OLDEST_KUBERNETES:
+        served, oldest = (".".join(map(str, version)) for version in (around.version, OLDEST_KUBERNETES))
         problems.append(Problem(f"the cluster is Kubernetes {served}; berth needs {oldest} or newer"))
     problems += _namespace(around.namespace)
     rendered = [manifest.body for manifest in manifests if manifest.ref.kind == "StorageClass"]

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 #: A minor version of Kubernetes: (1, 36).
 Version = tuple[int, int]
-#: The oldest Kubernetes that berth supports, and the one that is checked against unless told otherwise.
-OLDEST_KUBERNETES: Version = (1, 30)
+#: The version that is checked against unless told otherwise.
 DEFAULT_KUBERNETES: Version = (1, 36)
 
 #: Names of environments that nobody relies on, and of those that people do.
