@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from berth import controlplane
+from berth import controlplane, rehearsal
 from berth.cluster.kube import Kube
 from berth.cluster.target import resolve
 from berth.core.objects import ObjectRef
@@ -18,14 +18,36 @@ PLANE = "tests"
 
 
 @pytest.fixture(scope="session")
-def plane() -> Path:
+def rehearsed(worker_id: str) -> Iterator[Path]:
+    """The kubeconfig of a simulated cluster at the instant pace, of this worker's own."""
+    name = f"tests-{worker_id}"
+    rehearsal.delete(name)
+    yield rehearsal.start(name, rehearsal.Wishes(pace="instant", seed=1), report=print).kubeconfig
+    rehearsal.delete(name)
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Path:
     """The kubeconfig of a running local control plane; started, and built, where need be. All workers share it."""
     return controlplane.start(PLANE, report=print).kubeconfig
 
 
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param("rehearsed", marks=pytest.mark.rehearsal, id="rehearsal"),
+        pytest.param("control_plane", marks=pytest.mark.controlplane, id="kubernetes"),
+    ],
+)
+def plane(request: pytest.FixtureRequest) -> Path:
+    """A kubeconfig, of the simulated cluster and of the control plane in turn: what holds on one holds on both."""
+    found: Path = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture(scope="session")
 def kube(plane: Path) -> Iterator[Kube]:
-    """The control plane's API, as an administrator."""
+    """The cluster's API, as an administrator."""
     client = resolve(None, str(plane), {}).connect()
     yield client
     client.close()

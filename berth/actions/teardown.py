@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from berth.actions.up import Clock
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
+from berth.cluster.refusals import MissingError
 from berth.cluster.release import Entry, ReleaseRecord, UnreadableError, list_releases, remove, save
 from berth.cluster.removal import Removal
 from berth.cluster.runner import all_of, in_parallel
@@ -331,12 +332,19 @@ class _Run:
             ("batch", "Job"),
             ("batch", "CronJob"),
         ]
-        lists: list[list[Json]] = all_of(kinds, lambda k: self._kube.list(k[0], k[1], self._record.namespace).items)
+        lists: list[list[Json]] = all_of(kinds, lambda k: self._of_kind(*k))
         return [body for items in lists for body in items]
+
+    def _of_kind(self, group: str, kind: str) -> list[Json]:
+        try:
+            return self._kube.list(group, kind, self._record.namespace).items
+        except MissingError:
+            # The cluster does not serve the kind, so there is none of it.
+            return []
 
     def _save(self, status: str, inventory: tuple[Entry, ...]) -> None:
         self._record = save(
-            self._kube, replace(self._record, status=status, inventory=inventory, updated=self._clock.now())
+            self._kube, replace(self._record, status=status, inventory=inventory, updated=self._clock.now(self._kube))
         )
 
     def _note(self, step: StepDone) -> StepDone:

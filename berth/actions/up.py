@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from berth import __version__
 from berth.actions.plan import Planned, plan_all
@@ -44,10 +44,17 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time, passed in: seconds that never jump, and the wall clock."""
+    """Time, passed in: seconds that never jump, and the wall clock, None for the cluster's own.
+
+    Objects carry times of the cluster's clock, which this machine's may differ from by any amount.
+    """
 
     monotonic: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    wall: Callable[[], datetime] | None = None
+
+    def now(self, kube: Kube) -> datetime:
+        """What the wall clock says."""
+        return self.wall() if self.wall is not None else kube.server_time()
 
 
 def up(kube: Kube, releases: Sequence[Release], options: Options, clock: Clock) -> Generator[Event, None, None]:
@@ -97,7 +104,12 @@ class _Run:
         self._alive: Callable[[], None] = _always
         self._runner = Runner(kube, lambda: self._alive(), force_conflicts=options.force_conflicts)
         self._waiting = Waiting(
-            kube, self._release.name, self._release.namespace, options.patience, clock.monotonic, clock.now
+            kube,
+            self._release.name,
+            self._release.namespace,
+            options.patience,
+            clock.monotonic,
+            lambda: clock.now(kube),
         )
         self._done: list[StepDone] = []
 
@@ -221,7 +233,7 @@ class _Run:
             inventory=tuple(entries.values()),
             history=before.history if before else (),
             manifests=tuple(masked(manifest, release.values.secret_paths) for manifest in release.manifests),
-            updated=self._clock.now(),
+            updated=self._clock.now(self._kube),
             resource_version=before.resource_version if before else "",
         )
         return save(self._kube, record)
@@ -244,7 +256,13 @@ class _Run:
                 entry = replace(entry, uid=live["metadata"]["uid"], manifest_hash=made, live_digest=digest)
             entries.append(entry)
         revision = Revision(
-            record.revision, self._clock.now(), _who(), status, record.profile_version, record.values, __version__
+            record.revision,
+            self._clock.now(self._kube),
+            _who(),
+            status,
+            record.profile_version,
+            record.values,
+            __version__,
         )
         save(
             self._kube,
@@ -253,7 +271,7 @@ class _Run:
                 status=status,
                 inventory=tuple(entries),
                 history=(*record.history, revision)[-10:],
-                updated=self._clock.now(),
+                updated=self._clock.now(self._kube),
             ),
         )
 

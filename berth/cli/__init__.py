@@ -11,11 +11,13 @@ from invoke.collection import Collection
 from berth.cli import lifecycle
 from berth.cli.cluster import cluster
 from berth.cli.common import DEFAULTS
+from berth.cli.dns import dns
 from berth.cli.lint import lint
 from berth.cli.profiles import profiles
+from berth.cli.rehearse import rehearse
 from berth.cli.render import render
 
-namespace = Collection(render, lint, lifecycle.plan, lifecycle.up, lifecycle.teardown, profiles, cluster)
+namespace = Collection(render, lint, lifecycle.plan, lifecycle.up, lifecycle.teardown, profiles, cluster, dns, rehearse)
 namespace.configure(DEFAULTS)
 
 # A short command makes some ten thousands of objects and keeps nearly all: looking through them for cycles, while they

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from berth.cli import options
+from berth.cli import options, stage
 from berth.cli.common import Flags, Option, ask, berth_task, note, on_terminal, one_of, setting
 from berth.cli.render import requests
 from berth.core.errors import ExitCode, InputError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from berth.core.render import Release
     from berth.output import Printer
 
-_PLAN = (*options.RELEASE, *options.TARGET, options.FORCE_CONFLICTS, options.RESIZE, options.YES)
+_PLAN = (*options.RELEASE, *options.TARGET, options.FORCE_CONFLICTS, options.RESIZE)
 
 
 @berth_task(
@@ -48,7 +48,7 @@ def up(ctx: Context, flags: Flags) -> int | None:
     if flags.check:
         flags.exit_code = False
         return _plan(ctx, flags)
-    from berth.actions.up import Clock, Options
+    from berth.actions.up import Options
     from berth.actions.up import up as run
     from berth.cli import target as targets
     from berth.core.events import TargetChosen
@@ -61,7 +61,7 @@ def up(ctx: Context, flags: Flags) -> int | None:
     kube = target.connect()
     with shown:
         shown.show(TargetChosen(target.description))
-        _follow(run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), Clock()), shown)
+        _follow(run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), stage.clock()), shown)
     return ExitCode.DONE
 
 
@@ -83,7 +83,6 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
     """
     from berth.actions.teardown import Options, inspect
     from berth.actions.teardown import teardown as run
-    from berth.actions.up import Clock
     from berth.cli import target as targets
     from berth.core.events import TargetChosen
     from berth.output import printer
@@ -95,6 +94,7 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
     target = targets.choose(ctx, flags)
     namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
     kube = target.connect()
+    named = flags.name or flags.profile
     records = _chosen(kube, flags, namespace)
     if not records:
         note(f"nothing to take down; target: {target.description}")
@@ -113,7 +113,10 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
             record = seen.record
             where = f"--namespace {record.namespace} --context {target.context}"
             command = f"invoke teardown --name {record.name} {where} --data delete"
-            _follow(run(kube, seen, chosen, Clock(), command), shown)
+            if stage.rehearsed():
+                which = "" if named else f" --name {record.name} --namespace {record.namespace}"
+                command = stage.again(f"teardown{which} --data delete")
+            _follow(run(kube, seen, chosen, stage.clock(), command), shown)
     return ExitCode.DONE
 
 

@@ -13,8 +13,10 @@ SET = Option("set", "one value, typed by its schema: --set storage.size=20Gi; ma
 #: What makes up a release.
 RELEASE = (PROFILE, NAME, NAMESPACE, ENV, VALUES, SET)
 
-CONTEXT = Option("context", "kubeconfig context (default: invoke.yaml's, else the current one); see also berth-local")
-KUBECONFIG = Option("kubeconfig", "kubeconfig file (default: KUBECONFIG, else ~/.kube/config)")
+CONTEXT = Option(
+    "context", "kubeconfig context (default: invoke.yaml's, else the current one), or berth-rehearsal or berth-local"
+)
+KUBECONFIG = Option("kubeconfig", "kubeconfig file (default: KUBECONFIG, else ~/.kube/config, else a rehearsal)")
 #: Which cluster.
 TARGET = (CONTEXT, KUBECONFIG)
 

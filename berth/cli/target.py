@@ -1,58 +1,101 @@
-"""From options to a cluster, and from nothing to the offer of a local one."""
+"""From options to a cluster, and from nothing to the rehearsal cluster."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from invoke.context import Context
 
-from berth.cli.common import Flags, ask, note, on_terminal, setting
-from berth.cluster.target import LOCAL_PLANE, NoTarget, Target, resolve
-from berth.core.errors import TargetError
+from berth.cli import stage
+from berth.cli.common import Flags, note, setting
+from berth.cluster.target import LOCAL_PLANE, REHEARSAL, NoTarget, Target, local_name, resolve
 
 
-def choose(ctx: Context, flags: Flags, before_offer: Callable[[], object] = lambda: None) -> Target:
+def choose(ctx: Context, flags: Flags, before_start: Callable[[], object] = lambda: None) -> Target:
     """The target that the options, ``invoke.yaml`` and the kubeconfig name.
 
-    Where there is no kubeconfig at all, the local control plane is used when it runs, and offered when it does not;
-    ``before_offer`` is called before that, so that nobody waits for a cluster to be told of a typing error.
+    Where there is no kubeconfig at all, it is the default rehearsal cluster. A rehearsal cluster, however it was
+    chosen, is started where it does not run: it ends by itself when nobody uses it, and has everything in it again.
+    ``before_start`` is called before that, so that nothing is started for a typing error.
 
     Raises:
         TargetError: there is none, or it is not the one that was asked for.
     """
     context = setting(ctx, "context", flags.context)
     kubeconfig = setting(ctx, "kubeconfig", flags.kubeconfig)
+
+    def look(context: str | None) -> Target:
+        return resolve(context, kubeconfig, os.environ, lambda chosen: _local(chosen, before_start))
+
     try:
-        return resolve(context, kubeconfig, os.environ, _running_plane)
+        target = look(context)
     except NoTarget as none:
-        if _running_plane() is None:
-            before_offer()
-            _offer(flags.yes, none.problems[0].why)
-        return resolve(LOCAL_PLANE, None, os.environ, _running_plane)
+        if not _runs():
+            note(f"no cluster is configured: {none.problems[0].why}")
+            note("starting a rehearsal cluster: Kubernetes simulated in one process, in which no containers run")
+            if _running_plane(LOCAL_PLANE):
+                note(f"A control plane runs on this machine; to use it: --context {LOCAL_PLANE}")
+        context, target = REHEARSAL, look(REHEARSAL)
+    if stage.is_own(target.file):
+        return replace(target, description=stage.DESCRIPTION)
+    name = _name_of(target)
+    if name is None:
+        return target
+    if not _runs(name):
+        _rehearsal(name, before_start)
+        # Its port may have been taken meanwhile.
+        target = look(context)
+    which = "rehearsal cluster" if name == "default" else f"rehearsal cluster {name}"
+    return replace(target, description=f"{which} (simulated; nothing runs in it)")
 
 
-def _running_plane() -> Path | None:
+def named(context: str, kubeconfig: str | None) -> Target:
+    """The target of a context that the user named; a rehearsal cluster is started where it does not run.
+
+    Raises:
+        TargetError: there is no such context.
+    """
+    return resolve(context, kubeconfig, os.environ, lambda chosen: _local(chosen, lambda: None))
+
+
+def _local(context: str, before_start: Callable[[], object]) -> Path | None:
+    """The kubeconfig of a cluster of this machine by its reserved name; None where it does not run."""
+    name = local_name(context, REHEARSAL)
+    return _rehearsal(name, before_start) if name is not None else _running_plane(context)
+
+
+def _name_of(target: Target) -> str | None:
+    """The name of the rehearsal whose own kubeconfig was chosen; None where it is another one."""
+    from berth import rehearsal
+    from berth.core.errors import InputError
+
+    name = target.file.parent.name
+    try:
+        return name if rehearsal.kubeconfig_path(name) == target.file.absolute() else None
+    except InputError:
+        return None
+
+
+def _runs(name: str = "default") -> bool:
+    from berth import rehearsal
+
+    return rehearsal.status(name).running
+
+
+def _rehearsal(name: str, before_start: Callable[[], object]) -> Path:
+    """The kubeconfig of a rehearsal cluster that runs now."""
+    from berth import rehearsal
+
+    if not _runs(name):
+        before_start()
+    return rehearsal.start(name, report=note).kubeconfig
+
+
+def _running_plane(context: str) -> Path | None:
     from berth import controlplane
 
-    status = controlplane.status()
+    status = controlplane.status(local_name(context, LOCAL_PLANE) or controlplane.DEFAULT_NAME)
     return status.kubeconfig if status.running else None
-
-
-def _offer(yes: bool, why: str) -> None:
-    from berth import controlplane
-
-    takes = controlplane.estimate()
-    if not yes and not on_terminal():
-        raise TargetError(
-            "there is no cluster to talk to",
-            why=why,
-            hint="--kubeconfig FILE; or, with --yes, a real Kubernetes control plane on this machine "
-            f"with simulated nodes, which takes {takes}",
-        )
-    note("There is no kubeconfig. berth can start a real Kubernetes control plane on this machine, with simulated")
-    note(f"nodes: the API is real, containers do not run. It takes {takes}.")
-    if not yes and ask("Start it now? [y/N]") not in ("y", "yes"):
-        raise TargetError("there is no cluster to talk to", why=why, hint="--kubeconfig FILE")
-    controlplane.start(report=note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from berth.cluster.kube import Kube
@@ -16,6 +17,10 @@ TICK = 0.5
 #: How long `take` gathers news before it folds them in, in seconds for each object held. Whoever takes looks at all
 #: objects then, and a hundred sets that start send thousands of news.
 GATHER = 0.0005
+#: How long nothing must have arrived until `pass_time` is called, in seconds: what is on its way arrives within it.
+QUIET = 0.015
+#: Lets a simulated cluster's time pass, in place of waiting for it; None: time passes by itself.
+pass_time: Callable[[], None] | None = None
 
 
 class Mirror:
@@ -63,7 +68,7 @@ class Mirror:
         """
         changed, troubles = False, []
         try:
-            kind, event = self._queue.get(timeout=TICK)
+            kind, event = self._next()
             time.sleep(min(GATHER * sum(map(len, self._objects.values())), TICK))
             while True:
                 if isinstance(event, Trouble):
@@ -78,6 +83,15 @@ class Mirror:
                 kind, event = self._queue.get_nowait()
         except queue.Empty:
             return changed, troubles
+
+    def _next(self) -> tuple[str, WatchEvent]:
+        if pass_time is None:
+            return self._queue.get(timeout=TICK)
+        try:
+            return self._queue.get(timeout=QUIET)
+        except queue.Empty:
+            pass_time()
+            return self._queue.get(timeout=QUIET)
 
     def synced(self, kind: str) -> bool:
         """Whether the kind has been listed once, so that an absent object is really absent."""

@@ -2,6 +2,7 @@
 
 The order is: the context that the caller passes (a flag, else invoke.yaml), else the kubeconfig's current context.
 Nothing falls back to another cluster: a context that does not exist is an error, and so is a cluster that is down.
+Clusters of this machine have reserved names, which need no kubeconfig of the user's.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from berth.cluster.kube import Kube
 from berth.cluster.transport import Transport, Unreachable
 from berth.core.errors import TargetError, did_you_mean
 
-#: The context name that means the control plane which `cluster.start` runs on this machine.
+#: The context name that means the control plane of this machine; with -NAME behind it, the one of that name.
 LOCAL_PLANE = "berth-local"
+#: The context name that means the rehearsal cluster of this machine; with -NAME behind it, the one of that name.
+REHEARSAL = "berth-rehearsal"
 #: The context name that means the cluster in whose pod we run.
 IN_CLUSTER = "in-cluster"
 
 
 class NoTarget(TargetError):
-    """No kubeconfig exists and no context was named: only then may a caller offer the local control plane."""
+    """No kubeconfig exists and no context was named: only then may a caller take the rehearsal cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Target:
     """A cluster, chosen but not yet spoken to.
 
     ``description`` is for people: context kind-dev (https://127.0.0.1:6443) from ~/.kube/config. ``namespace`` is the
-    context's own default, "" when it has none.
+    context's own default, "" when it has none. ``file`` is the kubeconfig that has the context, ``source`` the same for
+    people.
     """
 
     description: str
@@ -40,6 +44,7 @@ class Target:
     server: str
     namespace: str
     source: str
+    file: Path
     _endpoint: Callable[[], Endpoint] = field(repr=False)
 
     def connect(self, *, concurrency: int = 32) -> Kube:
@@ -62,13 +67,20 @@ class Target:
         return Kube(transport, self.description)
 
 
+def local_name(context: str | None, reserved: str) -> str | None:
+    """The name of the local cluster that a context names: "default" for the reserved word itself; None for others."""
+    if context == reserved:
+        return "default"
+    return context.removeprefix(f"{reserved}-") if context and context.startswith(f"{reserved}-") else None
+
+
 def resolve(
     context: str | None,
     kubeconfig: str | None,
     environ: Mapping[str, str],
-    local_plane: Callable[[], Path | None] = lambda: None,
+    local: Callable[[str], Path | None] = lambda context: None,
 ) -> Target:
-    """Choose the target. ``local_plane`` gives the kubeconfig of the local control plane, None when there is none.
+    """Choose the target. ``local`` gives the kubeconfig of a cluster of this machine, None when it is not running.
 
     Raises:
         NoTarget: there is no kubeconfig at all, and no context was asked for.
@@ -82,12 +94,17 @@ def resolve(
             endpoint.server,
             "",
             str(files.SERVICE_ACCOUNT),
+            files.SERVICE_ACCOUNT,
             lambda: endpoint,
         )
     paths = _paths(kubeconfig, environ)
     config = files.load(paths)
-    if context == LOCAL_PLANE and LOCAL_PLANE not in config.contexts:
-        return _local(local_plane, environ)
+    if context and context not in config.contexts:
+        for reserved, start in ((LOCAL_PLANE, "cluster.start --engine kubernetes"), (REHEARSAL, "cluster.start")):
+            name = local_name(context, reserved)
+            if name is not None:
+                start += "" if name == "default" else f" --name {name}"
+                return _local(context, local(context), start, environ)
     named = bool(kubeconfig or environ.get("KUBECONFIG"))
     shown = ", ".join(_short(path, environ) for path in (config.files or paths))
     if not config.files and named:
@@ -109,7 +126,7 @@ def resolve(
         raise NoTarget(
             "there is no cluster to talk to",
             why=f"{shown} does not exist and KUBECONFIG is not set" if not config.files else f"{shown} has no contexts",
-            hint=f"give --kubeconfig and --context; or invoke cluster.start, then --context {LOCAL_PLANE}",
+            hint=f"give --kubeconfig and --context, or --context {REHEARSAL}",
         )
     name = context or config.current
     known = ", ".join(sorted(config.contexts))
@@ -123,30 +140,31 @@ def resolve(
     return _target(config, name, environ)
 
 
-def _local(local_plane: Callable[[], Path | None], environ: Mapping[str, str]) -> Target:
-    path = local_plane()
+def _local(context: str, path: Path | None, start: str, environ: Mapping[str, str]) -> Target:
     if path is None:
-        raise TargetError("the local control plane is not running", hint="invoke cluster.start")
+        raise TargetError(f"the cluster {context} of this machine is not running", hint=f"invoke {start}")
     config = files.load([path])
-    name = LOCAL_PLANE if LOCAL_PLANE in config.contexts else config.current
+    name = context if context in config.contexts else config.current
     if name not in config.contexts:
         raise TargetError(
-            "the local control plane's kubeconfig is unusable",
+            f"the kubeconfig of {context} is unusable",
             where=str(path),
-            hint="invoke cluster.delete, then cluster.start",
+            hint=f"invoke {start.replace('start', 'delete', 1)}, then {start}",
         )
-    return _target(config, name, environ, LOCAL_PLANE)
+    return _target(config, name, environ, context)
 
 
 def _target(config: files.KubeConfig, name: str, environ: Mapping[str, str], shown_as: str = "") -> Target:
     server = str(config.cluster_of(name).body.get("server") or "")
-    source = _short(config.contexts[name].file, environ)
+    file = config.contexts[name].file
+    source = _short(file, environ)
     return Target(
         description=f"context {shown_as or name} ({server}) from {source}",
         context=shown_as or name,
         server=server,
         namespace=str(config.contexts[name].body.get("namespace") or ""),
         source=source,
+        file=file,
         _endpoint=lambda: files.endpoint(config, name, environ),
     )
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from berth.controlplane import binaries
 from berth.controlplane.components import PROGRAMS
-from berth.controlplane.locks import exclusive
 from berth.controlplane.paths import cache_home
 from berth.core.errors import LocalError
+from berth.local.locks import exclusive
 
 Report = Callable[[str], None]
 

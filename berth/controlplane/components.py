@@ -6,12 +6,13 @@ What differs from a production cluster, and why, stands beside the flag.
 from __future__ import annotations
 
 import json
-import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from berth.controlplane.paths import Layout
+from berth.local import processes
 
 #: In the order of start; stopped in reverse.
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "provisioner")
@@ -96,14 +97,21 @@ def command(component: str, layout: Layout, ports: Ports, binaries: Path) -> lis
 
 
 def environment(component: str) -> dict[str, str]:
-    """What the component sees of the caller's environment: enough to run, and no proxy, token or Kubernetes setting."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ", "TMPDIR") if name in os.environ}
-    if component == "provisioner":
-        # The package that runs now, wherever it was imported from, also from a checkout that is not installed.
-        package_parent = Path(__file__).resolve().parents[2]
-        search = [str(package_parent), *(entry for entry in sys.path if entry)]
-        kept["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(search))
-    return kept
+    """What the component sees of the caller's environment; see `berth.local.processes.environment`."""
+    return processes.environment(python=component == "provisioner")
+
+
+def running(root: Path) -> list[processes.Record]:
+    """Components that run with files of this state directory; none where the system has no /proc.
+
+    What a user does with those files (an editor, a pager) is no component: the program's name decides, too.
+    """
+
+    def belongs(arguments: Sequence[str]) -> bool:
+        named = Path(arguments[0]).name in COMPONENTS or PROVISIONER in arguments[1:4]
+        return named and any(f"{root}/" in argument for argument in arguments)
+
+    return processes.matching(belongs)
 
 
 def _etcd(layout: Layout, ports: Ports) -> list[str]:

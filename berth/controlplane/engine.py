@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from berth.controlplane import binaries as programs
-from berth.controlplane import bootstrap, components, kubeconfig, nodes, pki, ports, processes
+from berth.controlplane import bootstrap, components, kubeconfig, nodes, pki
 from berth.controlplane.api import Client, Unreachable
 from berth.controlplane.components import COMPONENTS, Ports
-from berth.controlplane.locks import exclusive
 from berth.controlplane.model import Component, Status
-from berth.controlplane.paths import Layout, private_dir, write_private
+from berth.controlplane.paths import Layout
 from berth.core.errors import LocalError, TimedOutError
+from berth.local import ports, processes
+from berth.local.files import private_dir, write_private
+from berth.local.locks import exclusive
 
 Report = Callable[[str], None]
 
@@ -178,6 +180,7 @@ def _spawn(component: str, layout: Layout, chosen: Ports, where: Path, alive: se
         record=layout.pid(component),
         cwd=layout.root,
         environment=components.environment(component),
+        hint="it may be made for another kind of machine; name another directory, or none: --binaries DIR",
     )
     report(f"started {component}")
 
@@ -232,7 +235,7 @@ def _stop(layout: Layout, report: Report = lambda line: None) -> None:
 def _end_strays(layout: Layout, report: Report) -> None:
     """End processes of this plane that no record names: a start that was killed between the two steps left them."""
     known = {record.pid for name in COMPONENTS if (record := processes.read(layout.pid(name))) and record.alive()}
-    strays = [record for record in processes.of_directory(layout.root) if record.pid not in known]
+    strays = [record for record in components.running(layout.root) if record.pid not in known]
     if strays:
         report(f"ending {len(strays)} processes of an interrupted start")
         processes.end(strays, grace=STRAY_GRACE)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from berth.controlplane.paths import Layout, write_private
+from berth.controlplane.paths import Layout
+from berth.local.files import write_private
 
 CONTEXT = "berth-local"
 

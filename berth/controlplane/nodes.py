@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from berth.controlplane.paths import Layout, write_private
+from berth.controlplane.paths import Layout
+from berth.local.files import write_private
 
 SOURCES = Path(__file__).with_name("kwok")
 PARTS = ("settings.yaml", "node.yaml", "pod.yaml")

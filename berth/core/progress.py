@@ -90,5 +90,6 @@ def _settling(statefulset: Json, pod: Json, now: datetime) -> float:
     for condition in dig(pod, "status", "conditions", default=[]):
         if needed and condition["type"] == "Ready" and condition.get("lastTransitionTime"):
             since = datetime.fromisoformat(str(condition["lastTransitionTime"]))
-            return needed - (now - since).total_seconds()
+            # Never more than all of it: the cluster's clock may be ahead of the one that we go by.
+            return min(needed, needed - (now - since).total_seconds())
     return 0

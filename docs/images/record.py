@@ -1,8 +1,8 @@
 """Records a run in a terminal as an animated picture: ``python docs/images/record.py [KUBECONFIG]``.
 
 Starts from a cluster without the release, runs ``berth up --profile postgres`` in a pseudo-terminal, and writes up.svg
-beside this file. Without KUBECONFIG the local control plane is used, and started where need be. The picture plays in
-a third of the run's time; where pictures do not move, it shows the end.
+beside this file. Without KUBECONFIG the rehearsal is used, and started where need be. The picture plays in a third of
+the run's time; where pictures do not move, it shows the end.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def run(kubeconfig: str | None) -> list[tuple[float, Frame]]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "berth", *COMMAND, *([] if kubeconfig else ["--yes"])],
+        [sys.executable, "-m", "berth", *COMMAND],
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=theirs,

@@ -23,6 +23,8 @@ NEEDED = (
     "berth/controlplane/go/helm/go.mod",
     "berth/controlplane/manifests/cluster.yaml",
     "berth/py.typed",
+    "berth/rehearsal/data/kubernetes.json",
+    "berth/rehearsal/scenario.schema.json",
 )
 
 
@@ -56,6 +58,12 @@ def main() -> None:
         run(str(bin_ / "invoke"), "profiles.new", "--name", "redis", cwd=empty, env=env)
         assert "kind: StatefulSet" in run(str(bin_ / "invoke"), "render", "--profile", "redis", cwd=empty, env=env)
         run(str(bin_ / "invoke"), "lint", "--profile", "redis", "--no-schemas", cwd=empty, env=env)
+        # Where there is no cluster, the rehearsal is: with nothing but what was just installed.
+        try:
+            up = run(str(bin_ / "berth"), "up", "--profile", "nginx", "--env", "dev", cwd=empty, env=env)
+            assert "web is current" in up and "rehearsal cluster (simulated" in up, up
+        finally:
+            run(str(bin_ / "berth"), "cluster.delete", "--yes", cwd=empty, env=env)
         print(f"{wheel.name}: {wheel.stat().st_size // 1024} KiB, works from an empty environment")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from berth.actions import teardown as teardowns
 from berth.actions.prepare import Request, prepare
 from berth.actions.up import Clock, Options, up
@@ -104,3 +106,9 @@ def leftovers(kube: Kube, space: str) -> list[str]:
     bodies = [body for group, kind in kinds for body in kube.list(group, kind, space).items]
     found = {f"{body['kind']}/{body['metadata']['name']}" for body in bodies}
     return sorted(found - {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"})
+
+
+#: For what the simulated cluster does not have, on purpose: other users, and kinds that nothing of ours needs.
+kubernetes_only = pytest.mark.parametrize(
+    "plane", [pytest.param("control_plane", marks=pytest.mark.controlplane, id="kubernetes")], indirect=True
+)

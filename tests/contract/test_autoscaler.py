@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from berth.cluster.kube import Kube
 from berth.core.objects import ObjectRef
 from tests.contract.support import bring_up, done, release, statefulset
-
-pytestmark = pytest.mark.controlplane
 
 
 def test_replicas_belong_to_the_autoscaler_while_it_exists(kube: Kube, space: str) -> None:

@@ -17,11 +17,8 @@ from berth.core.errors import BerthError, ExitCode, InterruptedRunError, LockedE
 from berth.core.events import OrdinalState
 from tests.contract.support import PATIENCE, bring_up, done, leftovers, pods, release, take_down, versions
 
-pytestmark = [
-    pytest.mark.controlplane,
-    # Threads die where they stand, as at a SIGKILL.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
-]
+# Threads die where they stand, as at a SIGKILL.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
 class Killed(BaseException):

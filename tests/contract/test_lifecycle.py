@@ -23,8 +23,6 @@ from tests.contract.support import (
 )
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.controlplane
-
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_whole_life(kube: Kube, space: str, profile: str) -> None:

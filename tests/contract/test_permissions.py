@@ -15,10 +15,8 @@ from berth.cluster.kube import Kube
 from berth.cluster.target import resolve
 from berth.core.errors import DeniedError, ExitCode
 from berth.core.objects import Json, ObjectRef
-from tests.contract.support import ROOT, bring_up, done, leftovers, release, take_down
+from tests.contract.support import ROOT, bring_up, done, kubernetes_only, leftovers, release, take_down
 from tests.waiting import eventually
-
-pytestmark = pytest.mark.controlplane
 
 
 def documented() -> dict[str, Json]:
@@ -27,6 +25,8 @@ def documented() -> dict[str, Json]:
     bodies = [body for block in re.findall(r"```yaml\n(.*?)```", text, re.S) for body in yaml.safe_load_all(block)]
     return {f"{body['kind']}/{body['metadata']['name']}": body for body in bodies}
 
+
+pytestmark = kubernetes_only
 
 #: Makes a client that authenticates as a service account bound to some of the documented roles.
 Account = Callable[[list[str]], Kube]

@@ -25,8 +25,6 @@ from berth.core.objects import ObjectRef
 from tests.contract.support import bring_up, claims, done, leftovers, pods, release, statefulset, steps, take_down
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.controlplane
-
 
 def refused(kube: Kube, space: str, profile: str, *sets: str, error: type[BerthError] = PreflightError) -> str:
     """What `up` says when it refuses; the namespace must be as it was."""

@@ -12,8 +12,6 @@ from berth.core.events import StepDone
 from berth.core.objects import dig
 from tests.contract.support import PATIENCE, bring_up, claims, done, pods, release, statefulset, steps
 
-pytestmark = pytest.mark.controlplane
-
 CLASS = "storage.className=fast-ssd"
 SIZE = ("spec", "resources", "requests", "storage")
 

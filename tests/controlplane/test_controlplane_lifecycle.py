@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from berth import controlplane
-from berth.controlplane import binaries, components, processes
+from berth.controlplane import binaries, components
 from berth.controlplane.paths import Layout
 from berth.core.errors import LocalError
 
@@ -113,7 +113,7 @@ def test_stop_leaves_no_process_and_start_brings_the_data_back(victim: Plane) ->
     status = controlplane.stop(victim.name)
     assert not status.running
     assert not any(part.alive for part in status.components)
-    assert processes.of_directory(victim.root) == []
+    assert components.running(victim.root) == []
     victim.start()
     assert remembers(victim, "before-stop")
 
@@ -143,7 +143,7 @@ def test_concurrent_starts_make_one_plane(victim: Plane) -> None:
     assert [each.returncode for each in done] == [0, 0, 0], [each.stderr for each in done]
     assert sum(each.stdout.count(b"started etcd") for each in done) == 1
     assert victim.status.running
-    assert len(processes.of_directory(victim.root)) == len(components.COMPONENTS)
+    assert len(components.running(victim.root)) == len(components.COMPONENTS)
 
 
 def test_processes_without_a_record_are_replaced(victim: Plane) -> None:
@@ -154,7 +154,7 @@ def test_processes_without_a_record_are_replaced(victim: Plane) -> None:
     layout.pid("kwok").unlink()
     victim.start()
     assert pids(victim)["etcd"] != before["etcd"]
-    assert len(processes.of_directory(victim.root)) == len(components.COMPONENTS)
+    assert len(components.running(victim.root)) == len(components.COMPONENTS)
 
 
 def test_a_taken_port_is_exchanged(victim: Plane) -> None:
@@ -192,6 +192,6 @@ def test_delete_leaves_nothing(state_home: Path) -> None:
     layout = Layout.of("short-lived")
     controlplane.delete("short-lived")
     assert not layout.root.exists()
-    assert processes.of_directory(layout.root) == []
+    assert components.running(layout.root) == []
     assert not controlplane.status("short-lived").components
     controlplane.delete("short-lived")

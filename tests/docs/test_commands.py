@@ -42,6 +42,18 @@ def test_without_a_cluster(page: Page, open_reader: Open, record_docs: bool) -> 
     _check(page, open_reader(page), record_docs)
 
 
+@pytest.mark.rehearsal
+@pytest.mark.parametrize("page", _with("rehearsal"), ids=str)
+def test_on_a_rehearsal(page: Page, open_reader: Open, record_docs: bool) -> None:
+    """Pages for a machine without a cluster, where berth starts a rehearsal by itself."""
+    reader = open_reader(page)
+    try:
+        _check(page, reader, record_docs)
+    finally:
+        # Where a page ended too early: nothing of it goes on afterwards.
+        reader.shell.run("invoke cluster.delete --yes")
+
+
 @pytest.mark.controlplane
 @pytest.mark.parametrize("page", _with("shared"), ids=str)
 def test_on_the_shared_plane(
@@ -56,7 +68,7 @@ def test_on_the_shared_plane(
 def test_the_path_of_a_newcomer(
     open_reader: Open, record_docs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The README and then the tutorial, page after page, on a control plane that the pages start themselves."""
+    """The tutorial, page after page, on a control plane that the pages start themselves."""
     try:
         for page in _with("own"):
             _check(page, open_reader(page), record_docs)

@@ -98,7 +98,11 @@ def test_pages_that_are_run_say_on_what() -> None:
     for page in PAGES:
         settings = page.settings
         assert set(settings) == {"plane", "directory"}, page
-        assert settings["plane"] in ("none", "shared", "own") and settings["directory"] in ("checkout", "empty", "team")
+        assert settings["plane"] in ("none", "rehearsal", "shared", "own") and settings["directory"] in (
+            "checkout",
+            "empty",
+            "team",
+        )
 
 
 def _mentioned(page: Page) -> Iterator[list[str]]:

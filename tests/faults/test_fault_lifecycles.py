@@ -57,8 +57,6 @@ from tests.faults.test_faults import (
 )
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.controlplane
-
 READS = ("GET", "LIST", "WATCH")
 WRITES = ("CREATE", "REPLACE", "APPLY", "DELETE")
 VERBS = (*READS, *WRITES)

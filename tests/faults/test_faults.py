@@ -23,8 +23,6 @@ from berth.core.objects import Json, ObjectRef
 from tests.contract.cluster.samples import record
 from tests.faults.proxy import Call, Fault, FaultProxy, pass_on
 
-pytestmark = pytest.mark.controlplane
-
 NAMES = ("a", "b", "c")
 
 

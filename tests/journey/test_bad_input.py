@@ -138,12 +138,6 @@ def test_a_cycle_between_objects_names_its_edges(invoke: Invoke, project: Path) 
     assert result.code == 2 and "ConfigMap/a" in result.err and "->" in result.err
 
 
-def test_no_cluster_is_an_error_that_offers_one(invoke: Invoke) -> None:
-    result = invoke("up", "--profile", "postgres")
-    assert result.code == 3
-    assert "there is no cluster to talk to" in result.err and "--yes" in result.err and "minutes" in result.err
-
-
 def test_a_kubeconfig_that_is_not_there(invoke: Invoke) -> None:
     result = invoke("up", "--profile", "nginx", "--kubeconfig", "nope")
     assert result.code == 3 and "nope" in result.err

@@ -16,10 +16,10 @@ import pytest
 
 from berth.cluster.kube import Kube
 from berth.core.objects import ObjectRef
-from tests.contract.support import leftovers, pods
+from tests.contract.support import kubernetes_only, leftovers, pods
 from tests.journey.conftest import Invoke, environment
 
-pytestmark = [pytest.mark.journey, pytest.mark.controlplane]
+pytestmark = pytest.mark.journey
 
 QUICK = ("--set", "minReadySeconds=0")
 
@@ -98,6 +98,7 @@ def start(project: Path, plane: Path, home: Path, *arguments: str) -> subprocess
     )
 
 
+@kubernetes_only  # At the instant pace there is no time to press a key.
 @pytest.mark.parametrize("after", ["created", "claim", "ready"])
 def test_ctrl_c_stops_cleanly(
     project: Path, plane: Path, tmp_path_factory: pytest.TempPathFactory, kube: Kube, space: str, after: str

@@ -19,9 +19,8 @@ from berth.cluster.session import Exchange
 from berth.cluster.target import resolve
 from berth.core.errors import ClusterError, ConflictError, DeniedError, ImmutableError
 from berth.core.objects import Json, ObjectRef
+from tests.contract.support import kubernetes_only
 from tests.waiting import eventually
-
-pytestmark = pytest.mark.controlplane
 
 
 def config(space: str, name: str = "a", **data: str) -> Json:
@@ -184,6 +183,7 @@ def test_a_listed_object_equals_the_one_that_is_read(kube: Kube, space: str) -> 
     assert listed.keys() == read.keys()
 
 
+@kubernetes_only
 def test_kinds_outside_the_table_are_discovered(kube: Kube, space: str) -> None:
     ref = ObjectRef("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "", f"berth-{space}")
     body = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": ref.kind, "metadata": {"name": ref.name}}
@@ -197,6 +197,7 @@ def test_kinds_outside_the_table_are_discovered(kube: Kube, space: str) -> None:
         kube.apply({**body, "apiVersion": "acme.example/v1"})
 
 
+@kubernetes_only
 def test_the_table_says_what_the_server_says(kube: Kube) -> None:
     """Every kind of the static table, against discovery."""
     from berth.cluster.resources import _KNOWN
@@ -216,6 +217,7 @@ def test_access_reviews(kube: Kube, space: str) -> None:
     assert kube.can("patch", "storage.k8s.io", "storageclasses")
 
 
+@kubernetes_only  # The simulated cluster's time may run ahead.
 def test_the_server_and_its_clock(kube: Kube) -> None:
     from datetime import UTC, datetime, timedelta
 
@@ -297,6 +299,7 @@ def with_token(plane: Path, tmp_path: Path, token: str) -> Kube:
     return resolve(None, str(path), {}).connect()
 
 
+@kubernetes_only
 def test_denials_name_verb_resource_and_namespace(limited: Callable[[list[Json]], Kube], space: str) -> None:
     client = limited([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}])
     assert client.can("get", "", "configmaps", space)

@@ -24,9 +24,6 @@ from berth.core.errors import BerthError, ConflictError, LockedError
 from berth.core.objects import ObjectRef, applyset_id
 from tests.contract.cluster.samples import config, record
 
-pytestmark = pytest.mark.controlplane
-
-
 Watch = Callable[..., "queue.SimpleQueue[WatchEvent]"]
 
 

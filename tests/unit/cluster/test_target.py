@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from berth.cluster import kubeconfig
-from berth.cluster.target import NoTarget, resolve
+from berth.cluster.target import LOCAL_PLANE, REHEARSAL, NoTarget, local_name, resolve
 from berth.core.errors import BerthError, DeniedError, ExitCode, TargetError
 from tests.unit.cluster.conftest import PKI
 from tests.unit.cluster.fakeserver import FakeServer, Wire, answer
@@ -87,8 +87,8 @@ def test_a_context_that_is_not_there(tmp_path: Path, context: str | None, curren
 
 
 def test_no_kubeconfig_at_all_is_its_own_error(tmp_path: Path) -> None:
-    with pytest.raises(NoTarget, match="--context berth-local") as caught:
-        resolve(None, None, home(tmp_path), lambda: tmp_path / "plane")
+    with pytest.raises(NoTarget, match="--context berth-rehearsal") as caught:
+        resolve(None, None, home(tmp_path), lambda context: tmp_path / "plane")
     assert caught.value.exit_code == ExitCode.NO_TARGET
 
 
@@ -106,18 +106,52 @@ def test_a_context_was_asked_for_and_there_is_no_kubeconfig(tmp_path: Path) -> N
     assert not isinstance(caught.value, NoTarget)
 
 
-def test_the_local_plane_by_its_reserved_name(tmp_path: Path) -> None:
-    plane = write(tmp_path / "plane" / "kubeconfig", "whatever", current="whatever")
-    target = resolve("berth-local", None, home(tmp_path), lambda: plane)
-    assert target.context == "berth-local"
-    assert target.server == "https://whatever.example:6443"
-    with pytest.raises(TargetError, match=r"cluster\.start"):
-        resolve("berth-local", None, home(tmp_path))
+@pytest.mark.parametrize(
+    ("context", "hint"),
+    [
+        ("berth-local", "invoke cluster.start --engine kubernetes"),
+        ("berth-local-two", "invoke cluster.start --engine kubernetes --name two"),
+        ("berth-rehearsal", "invoke cluster.start"),
+        ("berth-rehearsal-two", "invoke cluster.start --name two"),
+    ],
+)
+def test_clusters_of_this_machine_have_reserved_names(tmp_path: Path, context: str, hint: str) -> None:
+    asked: list[str] = []
+
+    def local(name: str) -> Path:
+        asked.append(name)
+        return write(tmp_path / "plane" / "kubeconfig", "whatever", current="whatever")
+
+    for given in (None, str(write(tmp_path / "config", "dev", current="dev"))):
+        target = resolve(context, given, home(tmp_path), local)
+        assert (target.context, target.server) == (context, "https://whatever.example:6443")
+        assert target.file == tmp_path / "plane" / "kubeconfig"
+    assert asked == [context, context]
+    with pytest.raises(TargetError) as caught:
+        resolve(context, None, home(tmp_path))
+    assert caught.value.problems[0].hint == hint
 
 
-def test_a_context_of_the_users_own_named_like_the_local_plane_wins(tmp_path: Path) -> None:
+def test_a_kubeconfig_of_this_machine_that_is_damaged_is_named(tmp_path: Path) -> None:
+    plane = write(tmp_path / "plane")
+    with pytest.raises(
+        TargetError, match=r"invoke cluster\.delete --name two, then cluster\.start --name two"
+    ) as caught:
+        resolve("berth-rehearsal-two", None, home(tmp_path), lambda context: plane)
+    assert str(plane) in str(caught.value)
+
+
+def test_local_names() -> None:
+    assert local_name("berth-local", LOCAL_PLANE) == "default"
+    assert local_name("berth-local-x-y", LOCAL_PLANE) == "x-y"
+    assert local_name("berth-locally", LOCAL_PLANE) is None
+    assert local_name("berth-rehearsal", LOCAL_PLANE) is None
+    assert local_name(None, REHEARSAL) is None
+
+
+def test_a_context_of_the_users_own_named_like_a_local_cluster_wins(tmp_path: Path) -> None:
     write(tmp_path / ".kube" / "config", "berth-local", current="berth-local")
-    assert resolve("berth-local", None, home(tmp_path), lambda: None).source == "~/.kube/config"
+    assert resolve("berth-local", None, home(tmp_path), lambda context: None).source == "~/.kube/config"
 
 
 @pytest.mark.parametrize(
