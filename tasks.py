@@ -60,10 +60,13 @@ def checkov(ctx: Context) -> None:
     _run(ctx, "python tests/checks/checkov.py")
 
 
-@task(auto_shortflags=False, help={"repeat": "how many runs the median is of"})
-def bench(ctx: Context, repeat: int = 5) -> None:
-    """Measure berth beside its peers on the local control plane, and write bench/RESULTS.md."""
-    _run(ctx, f"python -m bench --repeat {repeat}")
+@task(
+    auto_shortflags=False,
+    help={"repeat": "how many runs the median is of", "only": "peers or rehearsal; the figures of the other stay"},
+)
+def bench(ctx: Context, repeat: int = 5, only: str = "") -> None:
+    """Measure berth beside its peers on the local control plane, and the rehearsal; write bench/RESULTS.md."""
+    _run(ctx, f"python -m bench --repeat {repeat}" + (f" --only {shlex.quote(only)}" if only else ""))
 
 
 for extra in (test, check, checkov, bench):

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import rehearsal
 from bench.cases import LIST, MANY, ONE, RENDER, Bench
 from bench.cluster import Cluster
 from bench.contenders import HERE, Tools, program
-from bench.machine import machine
+from bench.machine import machine, processor
 from bench.measuring import BenchError
 from bench.report import as_json, markdown
 from berth.controlplane import binaries
 from berth.core.errors import BerthError
 
 CASES = (ONE, MANY, RENDER, LIST)
+PEERS, REHEARSAL = "peers", "rehearsal"
 
 
 def main() -> int:
@@ -27,16 +30,38 @@ def main() -> int:
     parser.add_argument("--case", action="append", choices=CASES, help="only this case; may be given several times")
     parser.add_argument("--date", help="the date that the report bears (default: today)")
     parser.add_argument("--out", type=Path, default=HERE, help="directory of RESULTS.md and results.json")
+    parser.add_argument("--only", choices=(PEERS, REHEARSAL), help="only this half; the figures of the other stay")
     chosen = parser.parse_args()
     date = chosen.date or datetime.now(UTC).date().isoformat()
+    chosen.out.mkdir(parents=True, exist_ok=True)
     try:
-        return _run(chosen.repeat, chosen.case or CASES, date, chosen.out)
+        if chosen.only != REHEARSAL:
+            _peers(chosen.repeat, chosen.case or CASES, date, chosen.out)
+        if chosen.only != PEERS and not chosen.case:
+            _rehearsal(chosen.repeat, date, chosen.out)
+        return 0
     except (BenchError, BerthError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def _run(repeat: int, cases: Sequence[str], date: str, out: Path) -> int:
+def _rehearsal(repeat: int, date: str, out: Path) -> None:
+    """Measure the rehearsal, and put its part into the report; what is there of the peers stays as it is."""
+    where = processor()
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as directory:
+        figures = rehearsal.run(Path(directory), program("berth"), repeat, _say)
+    made = rehearsal.section(figures, date, where)
+    report, results = out / "RESULTS.md", out / "results.json"
+    before = report.read_text(encoding="utf-8") if report.is_file() else ""
+    report.write_text(rehearsal.with_section(before, made), encoding="utf-8")
+    body = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+    body["rehearsal"] = {"date": date, "machine": where, "figures": [figure.to_json() for figure in figures]}
+    results.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+    print(made)
+
+
+def _peers(repeat: int, cases: Sequence[str], date: str, out: Path) -> None:
+    """Measure berth beside its peers, and write the report; what is there of the rehearsal stays as it is."""
     helm, kubectl = (str(binaries.program(name, report=_say)) for name in ("helm", "kubectl"))
     tools = Tools(kubectl, helm, program("berth"), program("invoke"))
     cluster = Cluster(_say)
@@ -46,12 +71,19 @@ def _run(repeat: int, cases: Sequence[str], date: str, out: Path) -> int:
             rows = Bench(tools, cluster, Path(directory), repeat, _say).run(cases)
     finally:
         cluster.close()
-    text = markdown(rows, where, date)
-    out.mkdir(parents=True, exist_ok=True)
+    text, body = markdown(rows, where, date), json.loads(as_json(rows, where, date))
+    results = out / "results.json"
+    old = json.loads(results.read_text(encoding="utf-8")).get("rehearsal") if results.is_file() else None
+    if old:
+        figures = [
+            rehearsal.Figure(f["what"], f["limit"], f["unit"], tuple(f["values"]), tuple(f["cpu"]))
+            for f in old["figures"]
+        ]
+        text = rehearsal.with_section(text, rehearsal.section(figures, old["date"], old["machine"]))
+        body["rehearsal"] = old
     (out / "RESULTS.md").write_text(text, encoding="utf-8")
-    (out / "results.json").write_text(as_json(rows, where, date), encoding="utf-8")
+    results.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     print(text)
-    return 0
 
 
 def _say(line: str) -> None:

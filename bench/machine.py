@@ -14,11 +14,8 @@ from berth import __version__
 
 def machine(tools: Tools, kubernetes: str) -> dict[str, str]:
     """Cores, memory, model, load and versions, by name."""
-    cores = len(os.sched_getaffinity(0))
     return {
-        "processor": f"{cores} cores, {_field('/proc/cpuinfo', 'model name')}",
-        "memory": f"{int(_field('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB",
-        "load before the run": f"{os.getloadavg()[0]:.1f} (other work on the machine; 0 is best)",
+        **processor(),
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "berth": __version__,
@@ -27,6 +24,16 @@ def machine(tools: Tools, kubernetes: str) -> dict[str, str]:
         "Kubernetes": kubernetes,
         "kubectl": _output([tools.kubectl, "version", "--client"]).partition("\n")[0].rpartition(" ")[2],
         "helm": _output([tools.helm, "version", "--template", "{{.Version}}"]),
+    }
+
+
+def processor() -> dict[str, str]:
+    """Cores, memory, model and load, by name."""
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "processor": f"{cores} cores, {_field('/proc/cpuinfo', 'model name')}",
+        "memory": f"{int(_field('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB",
+        "load before the run": f"{os.getloadavg()[0]:.1f} (other work on the machine; 0 is best)",
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect as inspection
 import json
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -58,8 +59,7 @@ def up(ctx: Context, flags: Flags) -> int | None:
     patience = _patience(ctx, flags)
     target = targets.choose(ctx, flags, lambda: _releases(ctx, flags, ""))
     releases = _releases(ctx, flags, target.namespace)
-    kube = target.connect()
-    with shown:
+    with closing(target.connect()) as kube, shown:
         shown.show(TargetChosen(target.description))
         _follow(run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), stage.clock()), shown)
     return ExitCode.DONE
@@ -93,30 +93,30 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
     patience = _patience(ctx, flags)
     target = targets.choose(ctx, flags)
     namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
-    kube = target.connect()
-    named = flags.name or flags.profile
-    records = _chosen(kube, flags, namespace)
-    if not records:
-        note(f"nothing to take down; target: {target.description}")
-        return ExitCode.DONE
-    todo = []
-    for record in records:
-        deletes = data == "delete"
-        seen = inspect(kube, record, deletes, volumes == "delete")
-        if seen.ledger and data == "ask" and not flags.yes and not flags.orphan:
-            deletes = _ask_data(seen.ledger_event(volumes == "delete"))
+    with closing(target.connect()) as kube:
+        named = flags.name or flags.profile
+        records = _chosen(kube, flags, namespace)
+        if not records:
+            note(f"nothing to take down; target: {target.description}")
+            return ExitCode.DONE
+        todo = []
+        for record in records:
+            deletes = data == "delete"
             seen = inspect(kube, record, deletes, volumes == "delete")
-        todo.append((seen, Options(deletes, volumes == "delete", flags.orphan, patience)))
-    with shown:
-        shown.show(TargetChosen(target.description))
-        for seen, chosen in todo:
-            record = seen.record
-            where = f"--namespace {record.namespace} --context {target.context}"
-            command = f"invoke teardown --name {record.name} {where} --data delete"
-            if stage.rehearsed():
-                which = "" if named else f" --name {record.name} --namespace {record.namespace}"
-                command = stage.again(f"teardown{which} --data delete")
-            _follow(run(kube, seen, chosen, stage.clock(), command), shown)
+            if seen.ledger and data == "ask" and not flags.yes and not flags.orphan:
+                deletes = _ask_data(seen.ledger_event(volumes == "delete"))
+                seen = inspect(kube, record, deletes, volumes == "delete")
+            todo.append((seen, Options(deletes, volumes == "delete", flags.orphan, patience)))
+        with shown:
+            shown.show(TargetChosen(target.description))
+            for seen, chosen in todo:
+                record = seen.record
+                where = f"--namespace {record.namespace} --context {target.context}"
+                command = f"invoke teardown --name {record.name} {where} --data delete"
+                if stage.rehearsed():
+                    which = "" if named else f" --name {record.name} --namespace {record.namespace}"
+                    command = stage.again(f"teardown{which} --data delete")
+                _follow(run(kube, seen, chosen, stage.clock(), command), shown)
     return ExitCode.DONE
 
 
@@ -149,13 +149,13 @@ def _plan(ctx: Context, flags: Flags) -> int | None:
     one_of("output", flags.output, ("text", "json"))
     target = targets.choose(ctx, flags, lambda: _releases(ctx, flags, ""))
     releases = _releases(ctx, flags, target.namespace)
-    kube = target.connect()
     changed = False
     if flags.output == "text":
         print(f"target: {target.description}")
-    for planned in plan_all(kube, releases, force=flags.force_conflicts, resize=flags.resize):
-        changed = changed or not planned.plan.empty
-        print(json.dumps(plan_json(planned)) if flags.output == "json" else "\n".join(plan_lines(planned)))
+    with closing(target.connect()) as kube:
+        for planned in plan_all(kube, releases, force=flags.force_conflicts, resize=flags.resize):
+            changed = changed or not planned.plan.empty
+            print(json.dumps(plan_json(planned)) if flags.output == "json" else "\n".join(plan_lines(planned)))
     return ExitCode.CHANGES if changed and flags.exit_code else ExitCode.DONE
 
 

@@ -72,7 +72,7 @@ def rehearse(ctx: Context, flags: Flags) -> int | None:
         actions.insert(0, ["up"])
     with tempfile.TemporaryDirectory(prefix="berth-rehearsal-") as directory:
         trial = Trial(Path(directory), scenario, pace=pace, seed=seed, objects=objects)
-        passing = trial.pass_time if pace.instant else None
+        passing = trial.wait if pace.instant else None
         try:
             with stage.on(stage.Stage(trial.kubeconfig, trial.now, passing, _command(flags))):
                 for action in actions[:-1]:

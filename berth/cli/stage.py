@@ -5,7 +5,7 @@ Without a rehearsal, nothing here changes anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,12 +24,12 @@ class Stage:
     """A rehearsal under way.
 
     ``now`` is its time, in seconds since the epoch; ``pass_time``, where it is not None, lets that pass while an action
-    waits; ``command`` is how an action is rehearsed again: {} stands for the action.
+    waits, see `berth.cluster.mirror`; ``command`` is how an action is rehearsed again: {} stands for the action.
     """
 
     kubeconfig: Path
     now: Callable[[], float]
-    pass_time: Callable[[], None] | None
+    pass_time: Callable[[Mapping[str, int] | None], None] | None
     command: str
 
 

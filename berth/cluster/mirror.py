@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from berth.cluster.kube import Kube
@@ -17,10 +17,11 @@ TICK = 0.5
 #: How long `take` gathers news before it folds them in, in seconds for each object held. Whoever takes looks at all
 #: objects then, and a hundred sets that start send thousands of news.
 GATHER = 0.0005
-#: How long nothing must have arrived until `pass_time` is called, in seconds: what is on its way arrives within it.
-QUIET = 0.015
-#: Lets a simulated cluster's time pass, in place of waiting for it; None: time passes by itself.
-pass_time: Callable[[], None] | None = None
+#: How long nothing must have arrived until `pass_time` is called, in seconds.
+QUIET = 0.005
+#: Lets a simulated cluster's time pass, in place of waiting for it; None: time passes by itself. It is told which
+#: version was seen last of each kind, 0 where nothing has changed since the list; None while not all is listed.
+pass_time: Callable[[Mapping[str, int] | None], None] | None = None
 
 
 class Mirror:
@@ -32,6 +33,7 @@ class Mirror:
         self._watchers: dict[tuple[str, str], Watcher] = {}
         self._objects: dict[str, dict[str, Json]] = {}
         self._synced: set[str] = set()
+        self._seen: dict[str, int] = {}
 
     def __enter__(self) -> Mirror:
         """Nothing is watched yet: `follow` begins."""
@@ -90,7 +92,7 @@ class Mirror:
         try:
             return self._queue.get(timeout=QUIET)
         except queue.Empty:
-            pass_time()
+            pass_time(self._seen if self.complete else None)
             return self._queue.get(timeout=QUIET)
 
     def synced(self, kind: str) -> bool:
@@ -112,9 +114,12 @@ class Mirror:
 
     def _fold(self, kind: str, event: Synced | Changed | Gone) -> None:
         store = self._objects.setdefault(kind, {})
+        if not isinstance(event, Synced):
+            self._seen[kind] = int(event.object["metadata"].get("resourceVersion") or 0) if pass_time else 0
         match event:
             case Synced(items=items):
                 self._synced.add(kind)
+                self._seen[kind] = 0
                 store.clear()
                 store.update({body["metadata"]["name"]: body for body in items})
             case Changed(object=body):

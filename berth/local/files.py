@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from berth.core.errors import InputError
+from berth.core.errors import InputError, LocalError
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
@@ -31,7 +31,16 @@ def cache_home(room: str) -> Path:
 def _xdg(variable: str, fallback: str) -> Path:
     # The XDG specification says to ignore a relative path.
     value = os.environ.get(variable, "")
-    return Path(value) if os.path.isabs(value) else Path.home() / fallback
+    if os.path.isabs(value):
+        return Path(value)
+    try:
+        return Path.home() / fallback
+    except RuntimeError as error:
+        raise LocalError(
+            "this user has no home directory",
+            why=str(error),
+            hint="set HOME, or BERTH_STATE_DIR to a directory for the state of local clusters",
+        ) from error
 
 
 def check_name(name: str, what: str) -> str:

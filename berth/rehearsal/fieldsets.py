@@ -157,11 +157,21 @@ def written(path: Sequence[str]) -> str:
     return "".join(_written_element(element) for element in path)
 
 
-@lru_cache(maxsize=4096, typed=True)
 def item_key(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
     """The element for an item of a list that its fields tell apart; names and values in the order of the names."""
+    try:
+        return _remembered_key(names, values)
+    except TypeError:
+        # A key that is a list or a mapping, which is about to be refused.
+        return _key(names, values)
+
+
+def _key(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
     pairs = ",".join(f"{_quoted(name)}:{_quoted(value)}" for name, value in zip(names, values, strict=True))
     return f"k:{{{pairs}}}"
+
+
+_remembered_key = lru_cache(maxsize=4096, typed=True)(_key)
 
 
 def item_value(value: Any) -> str:
@@ -222,6 +232,8 @@ def _written_element(element: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
-        return "null"
+    if isinstance(value, list):
+        return f"[{','.join(map(_shown, value))}]"
+    if isinstance(value, dict):
+        return ";".join(f"{key}={_shown(inner)}" for key, inner in sorted(value.items()))
     return json.dumps(value, ensure_ascii=False)

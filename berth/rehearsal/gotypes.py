@@ -17,7 +17,7 @@ from typing import Any
 from berth.core.objects import Json
 from berth.rehearsal import schema
 from berth.rehearsal.amounts import NotAQuantity, canonical, text_of
-from berth.rehearsal.kinds import Kind, by_key
+from berth.rehearsal.kinds import Kind
 from berth.rehearsal.timestamps import micro, seconds
 
 #: What fills in a struct after its fields have been read; it may change the mapping, which is new.
@@ -242,13 +242,12 @@ _TYPES = {
 
 
 def of(kind: Kind) -> Shape:
-    """The type of a kind's objects."""
-    return _root(kind.key)
+    """The type of a kind's objects, or of another object that the schemas know."""
+    return _root(kind)
 
 
 @cache
-def _root(key: str) -> Shape:
-    kind = by_key(key)
+def _root(kind: Kind) -> Shape:
     return shape_of(schema.of(kind), package(kind))
 
 

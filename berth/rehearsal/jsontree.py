@@ -14,6 +14,33 @@ def clone(tree: Any) -> Any:
     return tree
 
 
+class Sharing:
+    """Makes equal trees of mappings one and the same: a thousand pods have the same fields of the same managers."""
+
+    def __init__(self, limit: int = 20_000) -> None:
+        """Remember so many trees; then begin anew."""
+        self._limit = limit
+        self._known: dict[tuple[tuple[str, int], ...], Any] = {}
+        self._shared: dict[int, Any] = {}
+
+    def of(self, tree: Any) -> Any:
+        """A tree that equals this one, and is shared. Mappings alone are: what else is in them has no parts."""
+        if type(tree) is not dict:
+            return tree
+        if self._shared.get(id(tree)) is tree:
+            return tree
+        parts = {key: self.of(value) for key, value in tree.items()}
+        # The known trees hold their parts, so that an id stays theirs as long as it is looked for.
+        mark = tuple((key, id(value)) for key, value in parts.items())
+        known = self._known.get(mark)
+        if known is None:
+            if len(self._known) >= self._limit:
+                self._known.clear()
+                self._shared.clear()
+            known = self._known[mark] = self._shared[id(parts)] = parts
+        return known
+
+
 def dig(tree: Any, *path: str | int) -> Any:
     """What is at a path; None where a step leads nowhere."""
     for step in path:

@@ -117,7 +117,7 @@ class _Picture:
             self._text(_MARGIN, next(group)[1] - 7, _HEADINGS.get(kind, kind), "g")
         notes = [moment for moment in timeline.moments if moment.bad and moment.kind not in _HEADINGS][:_NOTES]
         for number, moment in enumerate(notes, 1):
-            words = f"{_time(round(moment.seconds, 1))}: {moment.about}: {moment.words}"
+            words = f"{moment.seconds:.1f} s: {moment.about}: {moment.words}"
             self._text(_MARGIN, bottom + 24 + 16 * number, _cut(words, (_WIDTH - 2 * _MARGIN) / _SMALL_LETTER), "x")
         return self._document(bottom + 30 + 16 * len(notes) + 4 * bool(notes))
 
@@ -167,7 +167,7 @@ class _Picture:
         for number in range(int(self._timeline.seconds / step + 1e-9) + 1):
             x = self._left + number * step * self._scale
             self._parts.append(f'<line x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}" class="l"/>')
-            self._text(min(x, _WIDTH - _MARGIN - 12), bottom + 16, _time(number * step), "g", anchor="middle")
+            self._text(min(x, _WIDTH - _MARGIN - 12), bottom + 16, _time(number * step, step), "g", anchor="middle")
 
     def _happening(self, moment: Moment, top: float, bottom: float) -> None:
         x = self._left + moment.seconds * self._scale
@@ -295,8 +295,10 @@ def _step(seconds: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * 0.999)
 
 
-def _time(seconds: float) -> str:
-    unit = next((unit for unit in _UNITS if seconds >= unit.seconds and seconds % (unit.seconds / 2) == 0), _UNITS[-1])
+def _time(seconds: float, step: float) -> str:
+    """A mark of the axis, in the largest unit that suits its step."""
+    fits = (unit for unit in _UNITS if seconds >= unit.seconds and step % (unit.seconds / 2) == 0)
+    unit = next(fits, _UNITS[-1])
     return f"{seconds / unit.seconds:g} {unit.name}"
 
 

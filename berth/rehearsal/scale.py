@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from berth.core.objects import Json
+from berth.rehearsal import validation
 from berth.rehearsal.jsontree import dig, graft
 from berth.rehearsal.kinds import Kind
 from berth.rehearsal.refusal import FieldError, bad_request, invalid
@@ -36,14 +37,17 @@ def into(body: Json, wanted: Json, name: str) -> Json:
     """
     if wanted.get("kind") not in (None, "Scale"):
         raise bad_request(f"expected input object type to be Scale, but {wanted.get('kind')}")
+    broken = validation.decode_errors(SCALE, {**wanted, "kind": "Scale"})
+    if broken:
+        raise bad_request(broken[0])
     meta = wanted.get("metadata") or {}
     if meta.get("name", name) != name:
         raise bad_request(f"name in URL does not match name in Scale object: {name!r}, {meta['name']!r}")
-    replicas = dig(wanted, "spec", "replicas")
-    if isinstance(replicas, int) and replicas < 0:
+    replicas = dig(wanted, "spec", "replicas") or 0
+    if replicas < 0:
         detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise invalid(SCALE, name, [FieldError("FieldValueInvalid", "spec.replicas", detail)])
-    new = graft(body, int(replicas or 0), "spec", "replicas")
+    new = graft(body, replicas, "spec", "replicas")
     for key in ("resourceVersion", "uid"):
         if meta.get(key):
             new = graft(new, meta[key], "metadata", key)

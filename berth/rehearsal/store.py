@@ -15,6 +15,7 @@ from pathlib import Path
 
 from berth.core.errors import LocalError
 from berth.core.objects import Json
+from berth.rehearsal.jsontree import Sharing
 from berth.rehearsal.kinds import KINDS, Kind, by_key
 from berth.rehearsal.refusal import already_exists, expired, not_found
 
@@ -65,6 +66,7 @@ class Store:
         self._path = path
         self._objects: dict[str, dict[str, dict[str, Json]]] = {kind.key: {} for kind in KINDS}
         self._history: deque[Change] = deque(maxlen=HISTORY)
+        self._sharing = Sharing()
         self._unsaved: dict[tuple[str, str, str], Json | None] = {}
         self._facts: dict[str, str] = {}
         self._unsaved_facts: dict[str, str] = {}
@@ -180,7 +182,12 @@ class Store:
 
     def _write(self, kind_of_change: str, kind: Kind, body: Json, old: Json | None) -> Json:
         self.version += 1
-        body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
+        meta = {**body["metadata"], "resourceVersion": str(self.version)}
+        if meta.get("managedFields"):
+            meta["managedFields"] = [
+                {**entry, "fieldsV1": self._sharing.of(entry.get("fieldsV1"))} for entry in meta["managedFields"]
+            ]
+        body = {**body, "metadata": meta}
         namespace, name = _key(body)
         space = self._objects[kind.key].setdefault(namespace, {})
         if kind_of_change == "DELETED":

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from berth.core.objects import Json
 from berth.rehearsal import bootstrap, kinds, kubeconfig
-from berth.rehearsal.clock import Pace, seconds_of
+from berth.rehearsal.clock import INSTANT, Pace, seconds_of
 from berth.rehearsal.controllers.director import Director
 from berth.rehearsal.controllers.kubelet import Kubelet
 from berth.rehearsal.paths import Layout
 from berth.rehearsal.refusal import ApiError
-from berth.rehearsal.scenario import Scenario
+from berth.rehearsal.scenario import DEFAULT, Scenario
 from berth.rehearsal.server import certificate, serve
 from berth.rehearsal.store import Store
 from berth.rehearsal.world import World
 
 #: How much time passes at most before whoever waits looks at the clock again, in virtual seconds.
 STEP = 5.0
+#: How long to hold time for news that are on their way, in seconds: a watch may have failed.
+_LATE = 2.0
 
 
 class Trial:
@@ -41,6 +45,7 @@ class Trial:
             LocalError: no certificate can be made, or the directory cannot be written.
         """
         self._layout = Layout("trial", root)
+        self._passed = time.monotonic()
         self._scenario, self._instant = scenario, pace.instant
         taken = [(kind, body) for body in objects if (kind := kinds.of(body)) is not None]
         # From a whole second: objects have no smaller ones, and the same things are to happen at the same times.
@@ -78,6 +83,23 @@ class Trial:
         """At the instant pace: let time pass until something happens, or for so many virtual seconds."""
         self.world.pass_time(seconds)
 
+    def wait(self, seen: Mapping[str, int] | None) -> None:
+        """Let time pass for somebody who has seen these versions, by kind, and all of them; None: not even listed all.
+
+        As long as something is on its way to whoever waits nothing more happens, or how fast this machine is would
+        decide what is seen of it.
+        """
+        with self.world.lock:
+            ready = seen is not None and all(self._has_heard(kind, version) for kind, version in seen.items())
+        now = time.monotonic()
+        if ready or now - self._passed > _LATE:
+            self.world.pass_time(STEP)
+            self._passed = time.monotonic()
+
+    def _has_heard(self, kind: str, version: int) -> bool:
+        latest = next((one for one in reversed(self.world.audience) if one.listens_to == kind), None)
+        return latest is not None and latest.has_told(version)
+
     def watch(self, seconds: float) -> None:
         """Let so many virtual seconds go by."""
         if self._instant:
@@ -86,6 +108,18 @@ class Trial:
         until = self.now() + seconds
         while self.now() < until:
             time.sleep(0.05)
+
+    def settle(self) -> None:
+        """At the instant pace: let time pass until nothing is left to be done."""
+        self.world.settle()
+
+    def lookup(self, name: str, kind: str = "A") -> list[str]:
+        """The data of the records that the cluster's DNS gives for an absolute name; none where there is none."""
+        from berth.rehearsal import dns
+        from berth.rehearsal.dns_server import StoreView
+
+        with self.world.lock:
+            return [record.data for record in dns.answer(StoreView(self.world.store), name, kind).records]
 
     def begin(self) -> None:
         """Let the scenario happen from now on."""
@@ -101,3 +135,18 @@ class Trial:
         """End it; its directory is the caller's to remove."""
         self._server.close()
         self.world.close()
+
+
+@contextmanager
+def throw_away(scenario: Scenario = DEFAULT, *, seed: int = 0) -> Iterator[Trial]:
+    """A trial at the instant pace, in a temporary directory; nothing is left of it.
+
+    Raises:
+        LocalError: no certificate can be made, or there is no room for the directory.
+    """
+    with tempfile.TemporaryDirectory(prefix="berth-rehearsal-") as directory:
+        trial = Trial(Path(directory), scenario, pace=INSTANT, seed=seed)
+        try:
+            yield trial
+        finally:
+            trial.close()

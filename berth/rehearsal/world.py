@@ -51,6 +51,19 @@ class Controller(Protocol):
         ...
 
 
+class Listener(Protocol):
+    """An open watch."""
+
+    @property
+    def listens_to(self) -> str:
+        """The kind of the objects that it follows: Pod."""
+        ...
+
+    def has_told(self, version: int) -> bool:
+        """Whether all that happened was sent, and nothing of it is later than this version."""
+        ...
+
+
 class World:
     """The cluster. Take ``request()`` around everything that is done from outside."""
 
@@ -87,6 +100,8 @@ class World:
         self._thread: threading.Thread | None = None
         self._closed = self._held = False
         self._told = self.store.version
+        #: Open watches, the latest last: who must have heard all that happened before more of it happens.
+        self.audience: list[Listener] = []
         self.controllers: tuple[Controller, ...] = ()
         bootstrap.populate(self)
         self.controllers = make_all(self)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -113,7 +115,13 @@ def _mentioned(page: Page) -> Iterator[list[str]]:
             while words and "=" in words[0] and not words[0].startswith("-"):
                 words = words[1:]
             if len(words) > 1 and words[0] in ("invoke", "berth") and not words[1].startswith("-"):
-                yield [word.strip("`\"')") for word in words[1:]]
+                words = [word.strip("`\"')") for word in words[1:]]
+                # Behind two dashes come the actions of a rehearsal.
+                rest = words.index("--") if "--" in words else len(words)
+                yield words[:rest]
+                for is_then, action in groupby(words[rest + 1 :], lambda word: word == "then"):
+                    if not is_then:
+                        yield list(action)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -159,6 +167,34 @@ def test_the_picture_is_light_and_of_the_command_that_the_readme_shows() -> None
     picture = ROOT / "docs" / "images" / "up.svg"
     assert picture.stat().st_size < 150 * 1024
     assert "invoke up --profile postgres" in picture.read_text(encoding="utf-8")
+
+
+def test_the_rehearsed_picture_is_what_its_command_draws(tmp_path: Path) -> None:
+    """The command stands in the README; only the hashes of revisions may differ."""
+    [command] = [
+        command.text
+        for command in Page(ROOT / "README.md", (ROOT / "README.md").read_text(encoding="utf-8")).commands
+        if "--picture docs/images/rehearsal.svg" in command.text
+    ]
+    words = command.partition(" >")[0].split()[1:]
+    drawn = tmp_path / "rehearsal.svg"
+    words[words.index("docs/images/rehearsal.svg")] = str(drawn)
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "berth", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+
+    def plain(path: Path) -> str:
+        return re.sub(r"(?<=revision )[0-9a-z]{6,10}", "HASH", path.read_text(encoding="utf-8"))
+
+    assert plain(drawn) == plain(ROOT / "docs" / "images" / "rehearsal.svg"), f"run it again: {command}"
 
 
 def test_anchors_are_those_of_github() -> None:

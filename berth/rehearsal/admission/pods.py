@@ -64,7 +64,7 @@ def _with_token(spec: Json, random: Random) -> Json:
     mount = {"name": name, "readOnly": True, "mountPath": _TOKEN_PATH}
     new, needed = dict(spec), False
     for key in ("initContainers", "containers"):
-        if key not in spec:
+        if not spec.get(key):
             continue
         changed = [_mounting(one, mount) for one in spec[key]]
         needed = needed or any(after is not before for after, before in zip(changed, spec[key], strict=True))

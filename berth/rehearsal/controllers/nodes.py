@@ -15,6 +15,7 @@ from berth.rehearsal.clock import seconds_of
 from berth.rehearsal.controllers.conditions import found, with_condition
 from berth.rehearsal.controllers.orphans import OrphanCollector
 from berth.rehearsal.controllers.taints import TaintEviction
+from berth.rehearsal.jsontree import dig
 from berth.rehearsal.kinds import NODES, PODS
 from berth.rehearsal.scenario import NodeSpec
 from berth.rehearsal.store import Change
@@ -183,9 +184,11 @@ class NodeController:
             if ready == "True":
                 return node
             before = node.get("status", {}).get("conditions") or ()
-            stated = {key: value for key, value in node.get("status", {}).items() if value}
-            # A node that a client made has said nothing yet: its kubelet starts now.
             posted = bootstrap.posted(NodeSpec(name), now)
+            stated = {key: value for key, value in node.get("status", {}).items() if value}
+            # A node that a client made has said nothing yet, and its nodeInfo is empty: its kubelet starts now.
+            if not dig(stated, "nodeInfo", "kubeletVersion"):
+                stated.pop("nodeInfo", None)
             status = {**posted, **stated, "conditions": bootstrap.conditions(now, before)}
             kubelet = self._world.client("kubelet")
             node = kubelet.update_status(NODES, {**node, "status": status})

@@ -229,12 +229,12 @@ class Scheduler:
         pod = bind(self._world, self._client.get(PODS, meta["namespace"], meta["name"]) or pod, node)
         self._pending.forget((meta["namespace"], meta["name"]), meta["uid"])
         text = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
-        self._client.event(pod, "Normal", "Scheduled", text, SOURCE)
+        self._client.event(pod, "Normal", "Scheduled", text, SOURCE, action="Binding")
 
     def _fail(self, pod: Json, message: str, reason: str = "Unschedulable") -> None:
         """Say why there is no node; the pod waits for something to change."""
         meta = pod["metadata"]
-        self._client.event(pod, "Warning", "FailedScheduling", verdicts.note(message), SOURCE)
+        self._client.event(pod, "Warning", "FailedScheduling", verdicts.note(message), SOURCE, action="Scheduling")
         status = {key: value for key, value in (pod.get("status") or {}).items() if key != "nominatedNodeName"}
         now = self._world.clock.timestamp()
         new = with_condition({**pod, "status": status}, now, "PodScheduled", "False", reason, message)

@@ -38,6 +38,11 @@ class Outcome:
     error: ApiError | None = None
 
 
+#: Pods of one set at most. The real controller tries any number, and dies of some; a slip such as a million replicas
+#: must not take the whole rehearsal with it.
+MOST_PODS = 10_000
+
+
 class Step:
     """One step of one set, at one time."""
 
@@ -62,7 +67,7 @@ class Step:
         self._max_unavailable = max_unavailable
         self._monotonic = not pods.allows_burst(set_)
         self._min_ready = int(set_["spec"].get("minReadySeconds") or 0)
-        start, wanted = pods.start_ordinal(set_), pods.replicas_of(set_)
+        start, wanted = pods.start_ordinal(set_), min(pods.replicas_of(set_), MOST_PODS)
         by_ordinal: dict[int, Json] = {}
         condemned: list[Json] = []
         for pod in members:

@@ -82,9 +82,12 @@ def _holder(document: Any, path: Any) -> tuple[Any, str]:
         raise LookupError(path)
     *steps, last = (step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:])
     for step in steps:
-        document = _get(document, step)
         if not isinstance(document, (dict, list)):
             raise LookupError(path)
+        document = _get(document, step)
+    # An operation before this one may have put anything in the place of the whole object.
+    if not isinstance(document, (dict, list)):
+        raise LookupError(path)
     return document, last
 
 

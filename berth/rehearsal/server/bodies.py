@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from berth.core.objects import Json
-from berth.rehearsal import kinds
+from berth.rehearsal import kinds, validation
+from berth.rehearsal.kinds import Kind
 from berth.rehearsal.refusal import ApiError, bad_request
+from berth.rehearsal.registry import Options
+from berth.rehearsal.server import yamltext
 from berth.rehearsal.server.messages import JSON, Request
+from berth.rehearsal.server.yamltext import DEEPEST, NotReadable
 
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 #: The formats of bodies.
 _ACCEPTED = (JSON, YAML, PROTOBUF)
-#: Values that a YAML document may unfold to by its aliases; a body of 3 MiB has no more of its own.
-_MAX_NODES = 1_500_000
-#: Levels of lists and mappings in a body. The API server takes 10,000, of which no object has a use for 50.
-_DEEPEST = 128
 _UNMARSHAL = "yaml: unmarshal errors:"
 
 _WORDS = {
@@ -37,10 +37,6 @@ _WORDS = {
     "Illegal trailing comma before end of object": "looking for beginning of object key string",
     "Illegal trailing comma before end of array": "looking for beginning of value",
 }
-
-
-class NotReadable(ValueError):
-    """A body that is no JSON or YAML; the text is what Go would say of it."""
 
 
 def media_type(request: Request) -> str:
@@ -61,7 +57,7 @@ def read_object(request: Request, api_version: str, kind: str) -> tuple[Json, li
         words = f"accepted media types include: {', '.join(_ACCEPTED)}"
         raise ApiError(415, "UnsupportedMediaType", f"the body of the request was in an unknown format - {words}")
     try:
-        body, twice = loads(request.body) if form == JSON else yaml(request.body)
+        body, twice = loads(request.body) if form == JSON else yamltext.read(request.body)
         if not isinstance(body, dict):
             fields = 'APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\""'
             raise NotReadable(f"json: cannot unmarshal {go_type(body)} into Go value of type struct {{ {fields} }}")
@@ -83,13 +79,6 @@ def _read_protobuf(data: bytes, api_version: str, kind: str) -> Json:
         raise bad_request(words) from None
 
 
-def twice_in(request: Request, twice: list[str]) -> str:
-    """What the API server says where no key may be there twice, of an object in JSON or YAML."""
-    if media_type(request) == YAML:
-        return _UNMARSHAL + "".join(f"\n  {one}" for one in twice)
-    return ", ".join(twice)
-
-
 def read_apply(data: bytes, *, strict: bool) -> tuple[Json, list[str]]:
     """A configuration to be applied, JSON or YAML, and what is to be said of keys that it has twice.
 
@@ -97,13 +86,13 @@ def read_apply(data: bytes, *, strict: bool) -> tuple[Json, list[str]]:
         ApiError: it is neither, or no object, or no key may be there twice.
     """
     try:
-        body, twice = loads(data) if data.lstrip()[:1] == b"{" else yaml(data)
+        body, twice = loads(data) if data.lstrip()[:1] == b"{" else yamltext.read(data)
         if twice:
             # JSON is YAML, and by that the API server reads it here.
-            body, twice = yaml(data)
+            body, twice = yamltext.read(data)
     except NotReadable:
         try:
-            body, twice = yaml(data)
+            body, twice = yamltext.read(data)
         except NotReadable as error:
             raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
     if strict and twice:
@@ -157,20 +146,20 @@ def _loads(data: bytes, pairs: Callable[[list[tuple[str, Any]]], Any]) -> Any:
         raise NotReadable("exceeded max depth") from None
     except ValueError as error:
         raise NotReadable(str(error)) from None
-    if data.count(b"{") + data.count(b"[") > _DEEPEST and _is_too_deep(tree):
+    if pairs is not _Pairs and data.count(b"{") + data.count(b"[") > DEEPEST and _is_too_deep(tree):
         raise NotReadable("exceeded max depth")
     # A half of a surrogate pair is text to Python, until it is to be sent or stored; Go puts U+FFFD in its place.
     return _whole_text(tree) if "\\ud" in text.lower() else tree
 
 
 def _is_too_deep(tree: Any) -> bool:
-    level = [tree]
-    for _ in range(_DEEPEST + 1):
+    level = [tree] if isinstance(tree, (dict, list)) else []
+    for _ in range(DEEPEST + 1):
         level = [
             inner
             for outer in level
             for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list, tuple))
+            if isinstance(inner, (dict, list))
         ]
         if not level:
             return False
@@ -234,105 +223,6 @@ def _excerpt(data: bytes) -> str:
     return shown.decode("utf-8", "replace") if data.lstrip()[:1] == b"{" else shown.hex()
 
 
-def yaml(data: bytes) -> tuple[Any, list[str]]:
-    """YAML as the API server takes it (YAML 1.1, one document, no dates), as JSON has it; and of keys twice in it.
-
-    Raises:
-        NotReadable: it is none, is no JSON, or unfolds to more than a body can hold.
-    """
-    import yaml as pyyaml
-
-    try:
-        loader = _loader()(data)
-        try:
-            tree = loader.get_single_data()
-        finally:
-            loader.dispose()
-    except (pyyaml.YAMLError, ValueError, RecursionError) as error:
-        raise NotReadable(f"yaml: {_line(error)}{getattr(error, 'problem', None) or error}") from None
-    _count(tree, {})
-    return _plain(tree), [words for _, words in sorted(loader.twice)]
-
-
-def _line(error: Exception) -> str:
-    """Where the API server's YAML library says that the fault is: what is being read began there."""
-    marks = [getattr(error, name, None) for name in ("context_mark", "problem_mark")]
-    line = next((mark.line for mark in marks if mark is not None and mark.line), 0)
-    if line and type(error).__name__ == "ScannerError":
-        line += 1
-    return f"line {line}: " if line else ""
-
-
-_loaders: list[Any] = []
-
-
-def _loader() -> Any:
-    """The loader without times: "2026-11-21" is text to the API server."""
-    import yaml as pyyaml
-
-    if not _loaders:
-        base: Any = getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader)
-        loader: Any = type("Loader", (base,), {"construct_mapping": _construct_mapping, "__init__": _begin})
-        loader.yaml_implicit_resolvers = {
-            first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-            for first, found in base.yaml_implicit_resolvers.items()
-        }
-        _loaders.append(loader)
-    return _loaders[0]
-
-
-def _begin(loader: Any, data: bytes) -> None:
-    super(type(loader), loader).__init__(data)
-    loader.twice = []
-
-
-def _construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        if isinstance(key.value, str) and key.value in seen:
-            line = key.start_mark.line + 1
-            loader.twice.append((line, f'line {line}: key "{key.value}" already set in map'))
-        elif isinstance(key.value, str):
-            seen.add(key.value)
-    return super(type(loader), loader).construct_mapping(node, deep)
-
-
-def _count(tree: Any, known: dict[int, int]) -> int:
-    """How many values a tree unfolds to."""
-    if not isinstance(tree, (dict, list)):
-        return 1
-    if id(tree) in known:
-        if known[id(tree)] == 0:
-            raise NotReadable("yaml: anchor contains itself")
-        return known[id(tree)]
-    known[id(tree)] = 0
-    total = 1 + sum(_count(value, known) for value in (tree.values() if isinstance(tree, dict) else tree))
-    if total > _MAX_NODES:
-        raise NotReadable("yaml: document contains excessive aliasing")
-    known[id(tree)] = total
-    return total
-
-
-def _plain(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {_key(key): _plain(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_plain(value) for value in tree]
-    if tree is None or isinstance(tree, (str, bool, int)):
-        return tree
-    if isinstance(tree, float) and math.isfinite(tree):
-        return tree
-    raise NotReadable(f"json: unsupported value: {tree}")
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    if isinstance(key, (str, int)):
-        return str(key)
-    raise NotReadable(f"unsupported map key of type: {type(key).__name__}")
-
-
 def check_kind(body: Json, api_version: str, kind: str) -> None:
     """See that an object is of the kind that a path is for; none at all is taken for it.
 
@@ -348,6 +238,43 @@ def check_kind(body: Json, api_version: str, kind: str) -> None:
         group = api_version.rpartition("/")[0].partition(".")[0] or "core"
         why = f"converting ({version}.{said_kind}) to ({group}.{kind}): unknown conversion"
     raise bad_request(f'{said_kind} in version "{version}" cannot be handled as a {kind}: {why}')
+
+
+def read_typed(request: Request, kind: Kind, options: Options) -> Json:
+    """An object in a request that is of no kind that is kept: a Scale, an Eviction, a review.
+
+    Raises:
+        ApiError: it is none, or of another kind, or has values of the wrong type, or fields that it should not have.
+    """
+    body, twice = read_object(request, kind.api_version, kind.kind)
+    check_kind(body, kind.api_version, kind.kind)
+    broken = validation.decode_errors(kind, body)
+    if broken:
+        raise bad_request(broken[0])
+    if options.field_validation == "Ignore":
+        return body
+    tell_odd_fields(request, kind, body, twice, options)
+    return body
+
+
+def tell_odd_fields(request: Request, kind: Kind, body: Json, twice: list[str], options: Options) -> None:
+    """Warn of fields that are there twice and of unknown ones, as the server does in the order of the text.
+
+    Raises:
+        ApiError: 400, and none are wanted.
+    """
+    strict = options.field_validation == "Strict"
+    if not twice or media_type(request) == PROTOBUF:
+        said = validation.unknown_fields(kind, body)
+    elif media_type(request) == YAML:
+        repeated = [_UNMARSHAL + "".join(f"\n  {one}" for one in twice)] if strict else twice
+        said = [*repeated, *validation.unknown_fields(kind, body)]
+    else:
+        said = validation.strict_errors(kind, request.body) or twice
+    if said and strict:
+        refusal = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+        raise bad_request(f"{refusal}strict decoding error: {', '.join(said)}")
+    options.warnings += said
 
 
 def unregistered(version: Any, kind: Any) -> str:

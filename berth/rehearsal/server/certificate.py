@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from berth.core.errors import LocalError
 
 DAYS = 3650
 TIMEOUT = 60.0
+#: Seconds that the clock of a file system may be ahead of the system's.
+_TOLERANCE = 1.0
 
 #: It is the authority of its own: what clients trust is this one certificate. The extensions are those that clients
 #: which hold to RFC 5280 to the letter (Python 3.13 and later do) ask of an authority and of a server.
@@ -47,13 +50,13 @@ class Certificate:
 
 
 def ensure(directory: Path) -> Certificate:
-    """The certificate in a directory, made where it is missing. The directory must be its user's alone.
+    """The certificate in a directory, made where it is missing or out of force. The directory must be its user's alone.
 
     Raises:
         LocalError: the `openssl` program is missing, or fails.
     """
     made = Certificate(directory / "server.crt", directory / "server.key")
-    if made.certificate.exists() and made.key.exists():
+    if _is_in_force(made.certificate) and made.key.exists():
         return made
     program = shutil.which("openssl")
     if program is None:
@@ -77,6 +80,15 @@ def ensure(directory: Path) -> Certificate:
         key.replace(made.key)
         certificate.replace(made.certificate)
     return made
+
+
+def _is_in_force(certificate: Path) -> bool:
+    """Whether a certificate is there that holds now: one that was made before the clock was set back does not yet."""
+    try:
+        age = time.time() - certificate.stat().st_mtime
+    except OSError:
+        return False
+    return -_TOLERANCE <= age < (DAYS - 1) * 86400
 
 
 def _run(program: str, *arguments: str) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from berth.rehearsal.world import World
 
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+_EVICTION = Kind("policy", "v1", "Eviction", "evictions")
+_BINDING = Kind("", "v1", "Binding", "bindings")
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
 #: Bytes of output in one message.
 _PIECE = 1 << 15
@@ -112,8 +114,8 @@ def _evict(world: World, request: Request, at: Address) -> Answer:
 
     form = negotiation.wanted(request)
     options = wishes.options(request, "CreateOptions")
-    body, _ = bodies.read_object(request, "policy/v1", "Eviction")
-    bodies.check_kind(body, "policy/v1", "Eviction")
+    body = bodies.read_typed(request, _EVICTION, options)
+    wishes.check_deletion(body.get("deleteOptions") or {})
     with world.request():
         done = eviction.evict(world, at.namespace or "", at.name, body, options)
     return Answer(201, form.encode(done), form.media_type)
@@ -123,12 +125,13 @@ def _bind(world: World, request: Request, at: Address) -> Answer:
     """A pod put on a node by a scheduler that is not ours."""
     form = negotiation.wanted(request)
     options = wishes.options(request, "CreateOptions")
-    body, _ = bodies.read_object(request, "v1", "Binding")
-    bodies.check_kind(body, "v1", "Binding")
+    body = bodies.read_typed(request, _BINDING, options)
+    if dig(body, "metadata", "name") != at.name:
+        raise bad_request("name in URL does not match name in Binding object")
     node = dig(body, "target", "name")
-    if not isinstance(node, str) or not node:
-        error = FieldError("FieldValueRequired", "target.name", "Required value")
-        raise invalid(Kind("", "v1", "Binding", "bindings"), at.name, [error])
+    if not node:
+        # Without a reason, as the API server has it.
+        raise ApiError(500, "", "target.name: Required value")
     with world.request():
         pod = world.registry.get(PODS, at.namespace or "", at.name)
         taken = dig(pod, "spec", "nodeName")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from berth.core.errors import LocalError
 from berth.rehearsal.faults import ApiFaults
-from berth.rehearsal.refusal import ApiError
+from berth.rehearsal.refusal import ApiError, bad_request
 from berth.rehearsal.server import routes
 from berth.rehearsal.server.connection import Handler, refusal
 from berth.rehearsal.server.messages import Answer, Request, Site
@@ -114,8 +114,12 @@ class Server:
         except ApiError as error:
             return refusal(request, error)
         except LocalError as error:
-            _log.error("%s %s: %s", request.method, request.path, error)
+            # A state that cannot be saved, mostly; the world logs when that begins, and not every request.
+            _log.debug("%s %s: %s", request.method, request.path, error)
             return refusal(request, _internal(str(error)))
+        except RecursionError:
+            # A patch on top of a patch may go deeper than any body; nothing of it has been written yet.
+            return refusal(request, bad_request("exceeded max depth"))
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.path)
             return refusal(request, _internal(f"{type(error).__name__}: {error}"))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from berth.core.objects import Json
-from berth.rehearsal import scale
+from berth.rehearsal import scale, validation
 from berth.rehearsal.kinds import ENDPOINTS, EVENTS, LEASES, SERVICES, Kind
 from berth.rehearsal.refusal import ApiError, bad_request, unusable_patch
 from berth.rehearsal.registry import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Options
@@ -19,6 +19,7 @@ from berth.rehearsal.server import bodies, listing, negotiation, presenting, wat
 from berth.rehearsal.server.listing import Page
 from berth.rehearsal.server.messages import Address, Answer, Request
 from berth.rehearsal.server.negotiation import Form
+from berth.rehearsal.server.yamltext import NotReadable
 
 if TYPE_CHECKING:
     from berth.rehearsal.world import World
@@ -29,7 +30,6 @@ _MADE_BY_PUT = (LEASES, SERVICES, EVENTS, ENDPOINTS)
 _WARNINGS = {ENDPOINTS.key: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
 #: Characters of warnings in one answer, and of each once there are more: --max-warnings are the API server's own.
 _ALL_WARNINGS, _ONE_WARNING = 4096, 256
-_SCALE = ("autoscaling/v1", "Scale")
 
 
 def get(world: World, request: Request, at: Address) -> Answer:
@@ -106,21 +106,22 @@ def _check_name(body: Json, at: Address) -> None:
 
 def _object(request: Request, at: Address, options: Options) -> Json:
     """The object in a create or update, seen to be of the path's kind."""
-    api_version, kind = _SCALE if at.subresource == "scale" else (at.kind.api_version, at.kind.kind)
-    body, twice = bodies.read_object(request, api_version, kind)
-    bodies.check_kind(body, api_version, kind)
+    if at.subresource == "scale":
+        return bodies.read_typed(request, scale.SCALE, options)
+    body, twice = bodies.read_object(request, at.kind.api_version, at.kind.kind)
+    bodies.check_kind(body, at.kind.api_version, at.kind.kind)
     if "metadata" in body and not isinstance(body["metadata"], (dict, type(None))):
-        words = f"json: cannot unmarshal {bodies.go_type(body['metadata'])} into Go struct field {kind}.metadata"
-        version = api_version.rpartition("/")[2]
-        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {words} of type v1.ObjectMeta')
-    if twice and options.field_validation == "Strict":
-        version = api_version.rpartition("/")[2]
-        raise bad_request(
-            f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: '
-            f"{bodies.twice_in(request, twice)}"
+        words = (
+            f"json: cannot unmarshal {bodies.go_type(body['metadata'])} into Go struct field {at.kind.kind}.metadata"
         )
-    if options.field_validation != "Ignore":
-        options.warnings += twice
+        refusal = f'{at.kind.kind} in version "{at.kind.version}" cannot be handled as a {at.kind.kind}: '
+        raise bad_request(f"{refusal}{words} of type v1.ObjectMeta")
+    if twice and options.field_validation != "Ignore":
+        broken = validation.decode_errors(at.kind, body)
+        if broken:
+            # Values that cannot be read are told before keys that are odd.
+            raise bad_request(broken[0])
+        bodies.tell_odd_fields(request, at.kind, body, twice, options)
     return body
 
 
@@ -150,14 +151,14 @@ def _patch_body(request: Request, patch_type: str, options: Options) -> Any:
     try:
         body, twice = bodies.loads(request.body)
         if patch_type == JSON_PATCH and not isinstance(body, list):
-            raise bodies.NotReadable(
+            raise NotReadable(
                 f"json: cannot unmarshal {bodies.go_type(body)} into Go value of type []handlers.jsonPatchOp"
             )
         if patch_type != JSON_PATCH and not isinstance(body, dict):
-            raise bodies.NotReadable(
+            raise NotReadable(
                 f"json: cannot unmarshal {bodies.go_type(body)} into Go value of type map[string]interface {{}}"
             )
-    except bodies.NotReadable as error:
+    except NotReadable as error:
         words = str(error) if patch_type == STRATEGIC_PATCH else f"error decoding patch: {error}"
         raise bad_request(words) from None
     if twice and strict:

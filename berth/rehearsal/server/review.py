@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from berth.core.objects import Json
+from berth.rehearsal.kinds import Kind
 from berth.rehearsal.refusal import ApiError, bad_request
 from berth.rehearsal.server import bodies, negotiation, wishes
 from berth.rehearsal.server.discovery import Review
@@ -27,14 +28,11 @@ _VERSION = ("/version", "/version/")
 def create(world: World, request: Request, review: Review) -> Answer:
     """The answer to a review."""
     form = negotiation.wanted(request)
-    wishes.options(request, "CreateOptions")
-    body, _ = bodies.read_object(request, f"{review.group}/{review.version}", review.kind)
-    bodies.check_kind(body, f"{review.group}/{review.version}", review.kind)
+    options = wishes.options(request, "CreateOptions")
+    kind = Kind(review.group, review.version, review.kind, f"{review.kind.lower()}s")
+    body = bodies.read_typed(request, kind, options)
     about: Json = {"kind": review.kind, "apiVersion": f"{review.group}/{review.version}"}
     spec = body.get("spec")
-    if not isinstance(spec, (dict, type(None))):
-        words = f"json: cannot unmarshal {bodies.go_type(spec)} into Go struct field {review.kind}.spec"
-        raise bad_request(f'{review.kind} in version "v1" cannot be handled as a {review.kind}: {words}')
     if review.kind == "SelfSubjectReview":
         with world.lock:
             meta = {"creationTimestamp": world.clock.timestamp()}

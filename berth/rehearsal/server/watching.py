@@ -105,6 +105,18 @@ class Watch:
         #: The version up to which everything has been sent, and that after which the watch began.
         self._last = self._after = 0
         self._headers_sent = False
+        #: Whether something was taken from the queue that has not been sent; and the version of what was sent last.
+        self._sending = False
+        self._sent = 0
+
+    @property
+    def listens_to(self) -> str:
+        """The kind of the objects that it follows."""
+        return self._wanted.kind.kind
+
+    def has_told(self, version: int) -> bool:
+        """Whether all that happened was sent, and nothing of it is later than this version; for the world's lock."""
+        return not self._queue and not self._sending and self._sent <= version
 
     def run(self, connection: Connection) -> None:
         """Send events until the client goes, the time is over, or the world ends."""
@@ -120,6 +132,7 @@ class Watch:
             with world.lock:
                 if self._heard in world.store.listeners:
                     world.store.listeners.remove(self._heard)
+                    world.audience.remove(self)
 
     def _begin(self) -> list[bytes]:
         """The first events; from now on the queue is filled."""
@@ -141,6 +154,7 @@ class Watch:
             self._queue.extend(changes)
         self._after = self._last
         store.listeners.append(self._heard)
+        self._world.audience.append(self)
         return found
 
     def _heard(self, change: Change) -> None:
@@ -166,7 +180,9 @@ class Watch:
                 changes = list(self._queue)
                 self._queue.clear()
                 current = world.store.version
-            events = [line for change in changes for line in self._lines(change)]
+                self._sending = bool(changes)
+            told = [(change.version, line) for change in changes for line in self._lines(change)]
+            events = [line for _, line in told]
             # All that has happened up to now has been seen, also where nothing of it was for this watch.
             self._last = max(self._last, current)
             now = time.monotonic()
@@ -177,6 +193,9 @@ class Watch:
                 connection.send(b"".join(events))
             elif connection.gone():
                 return
+            # In this order: who asks meanwhile is told to wait.
+            self._sent = told[-1][0] if told else self._sent
+            self._sending = False
             if now >= ends or world.closed:
                 return
 

@@ -8,7 +8,7 @@ from berth.core.objects import Json
 from berth.rehearsal.kinds import Kind
 from berth.rehearsal.refusal import FieldError, bad_request, invalid
 from berth.rehearsal.registry import APPLY_PATCH, Options
-from berth.rehearsal.server import bodies
+from berth.rehearsal.server import bodies, yamltext
 from berth.rehearsal.server.messages import JSON, Request
 
 _LONGEST_MANAGER = 128
@@ -81,6 +81,12 @@ def deletion(request: Request, kind: Kind) -> Json:
         ApiError: they cannot be read, or contradict themselves.
     """
     wish = _in_body(request, kind) if request.body else _in_query(request)
+    check_deletion(wish)
+    return wish
+
+
+def check_deletion(wish: Json) -> None:
+    """See that DeleteOptions do not contradict themselves; raises ApiError 422."""
     errors = _dry_run_errors(wish.get("dryRun"))
     policy = wish.get("propagationPolicy")
     if policy is not None and wish.get("orphanDependents") is not None:
@@ -93,7 +99,6 @@ def deletion(request: Request, kind: Kind) -> Json:
         errors.append(FieldError("FieldValueNotSupported", "propagationPolicy", detail))
     if errors:
         raise _refusal("DeleteOptions", errors)
-    return wish
 
 
 def _in_query(request: Request) -> Json:
@@ -116,10 +121,10 @@ def _in_body(request: Request, kind: Kind) -> Json:
         if form == JSON:
             wish = bodies.loads(request.body)[0]
         elif form == bodies.YAML:
-            wish = bodies.yaml(request.body)[0]
+            wish = yamltext.read(request.body)[0]
         else:
             wish = bodies.read_object(request, "meta.k8s.io/v1", "DeleteOptions")[0]
-    except bodies.NotReadable as error:
+    except yamltext.NotReadable as error:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
     if not isinstance(wish, dict):
         raise bad_request(f"json: cannot unmarshal {bodies.go_type(wish)} into Go value of type v1.DeleteOptions")

@@ -87,7 +87,7 @@ class Dock:
         events = [
             one
             for one in self.client.list(EVENTS)
-            if one["involvedObject"]["name"] == name and source in ("", one["source"]["component"])
+            if one["involvedObject"]["name"] == name and source in ("", one["reportingComponent"])
         ]
         events.sort(key=lambda one: int(one["metadata"]["resourceVersion"]))
         return [(one["reason"], one["message"]) for one in events]

