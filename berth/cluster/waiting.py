@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from berth.cluster.kube import Kube
 from berth.cluster.mirror import Mirror
@@ -131,7 +131,9 @@ class Waiting:
             pods = owned_pods(body, self._mirror.all("Pod").values())
             for ordinal in ordinals(body):
                 pod = pods.get(ordinal)
-                state = ordinal_state(body, ordinal, pod, self._mirror.all("PersistentVolumeClaim"), self._now())
+                state = ordinal_state(
+                    body, ordinal, pod, self._mirror.all("PersistentVolumeClaim"), self._cluster_time(body)
+                )
                 claims = tuple(self._claim_text(body, template, ordinal) for template in _templates(body))
                 rows.append(PodRow(state.pod, state.stage, str(dig(pod, "spec", "nodeName", default="")), claims))
         return tuple(rows)
@@ -161,16 +163,25 @@ class Waiting:
             body = self._mirror.get(ref)
             if body is None or ref.kind != "StatefulSet":
                 continue
-            owned = owned_pods(body, pods)
+            owned, now = owned_pods(body, pods), self._cluster_time(body)
             for ordinal in sorted({*ordinals(body), *owned}):
-                state = ordinal_state(
-                    body, ordinal, owned.get(ordinal), self._mirror.all("PersistentVolumeClaim"), self._now()
-                )
+                state = ordinal_state(body, ordinal, owned.get(ordinal), self._mirror.all("PersistentVolumeClaim"), now)
                 before = self._shown.get((ref.name, ordinal))
                 if before is None or (before.stage, before.done) != (state.stage, state.done):
                     self._shown[ref.name, ordinal] = state
                     fresh.append(state)
         return fresh
+
+    def _cluster_time(self, statefulset: Json) -> datetime:
+        """What the cluster's clock says at least, by what it wrote: it may be far ahead of what we know of it.
+
+        Once the set's controller counts every replica as available, no minReadySeconds are left.
+        """
+        status, replicas = statefulset.get("status") or {}, statefulset["spec"].get("replicas", 1)
+        if status.get("availableReplicas", 0) >= replicas and "observedGeneration" in status:
+            return datetime.max.replace(tzinfo=UTC)
+        made = (pod["metadata"].get("creationTimestamp") for pod in self._mirror.all("Pod").values())
+        return max([self._now(), *(datetime.fromisoformat(text) for text in made if text)])
 
     def _causes(self, waiting: Sequence[ObjectRef]) -> dict[tuple[str, int], Cause]:
         scene = Scene(

@@ -68,6 +68,8 @@ class Store:
         self._history: deque[Change] = deque(maxlen=HISTORY)
         self._sharing = Sharing()
         self._unsaved: dict[tuple[str, str, str], Json | None] = {}
+        #: Whether the last attempt to save failed: nothing is written until one succeeds.
+        self.failing = False
         self._facts: dict[str, str] = {}
         self._unsaved_facts: dict[str, str] = {}
         try:
@@ -181,6 +183,9 @@ class Store:
         return self._write("DELETED", kind, old, old)
 
     def _write(self, kind_of_change: str, kind: Kind, body: Json, old: Json | None) -> Json:
+        if self.failing:
+            # What could not be saved must not be answered with success later, nor pile up.
+            self.flush()
         self.version += 1
         meta = {**body["metadata"], "resourceVersion": str(self.version)}
         if meta.get("managedFields"):
@@ -231,7 +236,8 @@ class Store:
         """Bring to the file what was written since the last time, in one transaction.
 
         Raises:
-            LocalError: it cannot be written (disk full); what was not saved is tried again at the next flush.
+            LocalError: it cannot be written (disk full). What was not saved is tried again at the next flush, and
+                before the next write, which fails as long as it cannot be.
         """
         if not self._unsaved and not self._unsaved_facts:
             return
@@ -249,9 +255,11 @@ class Store:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            self.failing = True
             raise LocalError(
                 "the rehearsal's state cannot be written", where=str(self._path or "memory"), why=str(error)
             ) from error
+        self.failing = False
         self._unsaved.clear()
         self._unsaved_facts.clear()
 

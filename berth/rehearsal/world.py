@@ -36,6 +36,9 @@ _SLICE = 0.01
 #: Virtual seconds until a key is tried again after a conflict or a refusal, doubling up to the last.
 _BACKOFF = (0.005, 30.0)
 
+#: Seconds until the state is saved again where it cannot be.
+_UNSAVED_WAIT = 1.0
+
 
 class Controller(Protocol):
     """Brings what is to what should be, one key (namespace, name) at a time."""
@@ -96,6 +99,10 @@ class World:
         self._queue: deque[tuple[Controller, Key]] = deque()
         self._queued: set[tuple[str, Key]] = set()
         self._failures: dict[tuple[str, Key], int] = {}
+        #: What was logged already, of keys that a controller fails on and of timers.
+        self._logged: dict[object, str] = {}
+        #: Why the state cannot be saved at present.
+        self._unsaved: LocalError | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = self._held = False
@@ -155,26 +162,49 @@ class World:
         try:
             controller.sync(key)
         except ApiError as error:
-            failures = self._failures[mark] = self._failures.get(mark, 0) + 1
-            shortest, longest = _BACKOFF
-            delay = min(longest, shortest * 2 ** (failures - 1))
-            _log.debug("%s %s: %s; again in %.3f s", controller.name, key, error.message, delay)
-            self.at(delay, lambda: self.enqueue(controller, key), recurring=failures > 12)
-        except Exception:
+            _log.debug("%s %s: %s", controller.name, key, error.message)
+            self._again(controller, key)
+        except LocalError:
+            # The state cannot be saved, which is logged where it happens first.
+            self._again(controller, key)
+        except Exception as error:
             if self._strict:
                 raise
-            _log.exception("controller %s failed on %s", controller.name, key)
-            self.at(1.0, lambda: self.enqueue(controller, key), recurring=True)
+            self._log_once(
+                mark,
+                error,
+                f"controller {controller.name} failed on {'/'.join(key)}; more and more rarely it is tried again",
+            )
+            self._again(controller, key)
         else:
             self._failures.pop(mark, None)
+            self._logged.pop(mark, None)
+
+    def _again(self, controller: Controller, key: Key) -> None:
+        """Have a key looked at again, later each time that it fails."""
+        mark = (controller.name, key)
+        failures = self._failures[mark] = self._failures.get(mark, 0) + 1
+        shortest, longest = _BACKOFF
+        # Without a bound, the power itself fails one day.
+        delay = min(longest, shortest * 2 ** min(failures - 1, 16))
+        self.at(delay, lambda: self.enqueue(controller, key), recurring=failures > 12)
+
+    def _log_once(self, about: object, error: Exception, words: str) -> None:
+        """Log a failure of ours with its traceback, but not the same one of the same thing again."""
+        said = f"{type(error).__name__}: {error}"
+        if self._logged.get(about) != said:
+            self._logged[about] = said
+            _log.error(words, exc_info=error)
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception:
+        except LocalError:
+            pass  # the state cannot be saved: logged where it happens first
+        except Exception as error:
             if self._strict:
                 raise
-            _log.exception("a timer failed")
+            self._log_once(getattr(action, "__qualname__", ""), error, "a timer failed")
 
     def settle(self, limit_seconds: float = 86_400.0) -> None:
         """Do all that there is to do, jumping through virtual time, until only what recurs for ever is left."""
@@ -196,13 +226,17 @@ class World:
         """Hold the world still for a request; what it wrote is saved, and told to those who watch, at its end.
 
         Raises:
-            LocalError: the state cannot be saved.
+            LocalError: it has written something, and the state cannot be saved. Whether it counts, nobody knows, as
+                after a timeout; later ones are refused before they write. What is only read is there as before.
         """
         with self.lock:
+            before = self.store.version
             try:
                 yield
             finally:
-                self._tell()
+                failure = self._save()
+                if failure is not None and self.store.version != before:
+                    raise failure
         self._wake.set()
 
     def _tell(self) -> None:
@@ -210,6 +244,20 @@ class World:
             self.store.flush()
             self._told = self.store.version
             self.news.notify_all()
+
+    def _save(self) -> LocalError | None:
+        """Save what was written and tell those who watch; why that cannot be done, logged when it begins and ends."""
+        try:
+            self._tell()
+        except LocalError as error:
+            if self._unsaved is None:
+                _log.error("%s", error)
+            self._unsaved = error
+            return error
+        if self._unsaved is not None:
+            _log.error("the state can be written again, and all of it is")
+            self._unsaved = None
+        return None
 
     def pass_time(self, seconds: float) -> None:
         """Let virtual time pass until something is written, recurring things included, or so many seconds are over."""
@@ -241,6 +289,8 @@ class World:
 
     def _work(self) -> float | None:
         """Work for one slice; the real seconds to wait until there is more, None for nothing known."""
+        if self._unsaved is not None and self._save() is not None:
+            return _UNSAVED_WAIT
         until = time.monotonic() + _SLICE
         wait: float | None = 0.0
         while time.monotonic() < until:
@@ -252,12 +302,7 @@ class World:
             if not (self.clock.pace.instant and self.clock.jump()):
                 wait = self.clock.wait_for()
                 break
-        try:
-            self._tell()
-        except LocalError:
-            _log.exception("the state was not saved")
-            wait = 1.0
-        return wait
+        return wait if self._save() is None else _UNSAVED_WAIT
 
     def close(self) -> None:
         """End the thread, if there is one, and save the state."""

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,12 +20,15 @@ TARGET = "target: throw-away rehearsal cluster (simulated; nothing runs in it)"
 NGINX = ("rehearse", "--profile", "nginx", "--env", "dev")
 
 
-def leftovers() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("berth-rehearsal-*"))
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where commands put what they need for a while; of the test's own, so that what is left can be seen."""
+    made = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setenv("TMPDIR", str(made))
+    return made
 
 
-def test_text(invoke: Invoke, project: Path) -> None:
-    before = leftovers()
+def test_text(invoke: Invoke, project: Path, temporary: Path) -> None:
     done = invoke(*NGINX, "--picture", "seen.svg", "--", "up", "--set", "replicas=3")
     assert (done.code, done.err) == (0, "picture: seen.svg\n")
     lines = done.out.splitlines()
@@ -35,7 +37,7 @@ def test_text(invoke: Invoke, project: Path) -> None:
     assert lines[end + 1].endswith("set web          created, 3 pods") and lines[-1].endswith("complete: 3 pods")
     picture = ElementTree.parse(project / "seen.svg").getroot()
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
-    assert leftovers() <= before
+    assert not list(temporary.iterdir())
     assert invoke("cluster.status").code == 1, "no rehearsal of the user's was started"
 
 
@@ -124,8 +126,9 @@ def test_a_hint_names_a_command_that_works(invoke: Invoke) -> None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(project: Path, tmp_path_factory: pytest.TempPathFactory, stop: signal.Signals) -> None:
-    before = leftovers()
+def test_interrupted(
+    project: Path, temporary: Path, tmp_path_factory: pytest.TempPathFactory, stop: signal.Signals
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "invoke", *NGINX, "--scenario", "slow-start", "--pace", "real", "--", "up"],
         cwd=project,
@@ -142,7 +145,7 @@ def test_interrupted(project: Path, tmp_path_factory: pytest.TempPathFactory, st
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "interrupted" in err and "timeline of nginx: up (slow-start)" in out
-    assert leftovers() <= before
+    assert not list(temporary.iterdir())
 
 
 @pytest.mark.rehearsal
