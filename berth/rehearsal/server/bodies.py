@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from berth.core.objects import Json
-from berth.rehearsal import kinds, validation
+from berth.rehearsal import validation
 from berth.rehearsal.kinds import Kind
 from berth.rehearsal.refusal import ApiError, bad_request
 from berth.rehearsal.registry import Options
@@ -223,21 +223,14 @@ def _excerpt(data: bytes) -> str:
     return shown.decode("utf-8", "replace") if data.lstrip()[:1] == b"{" else shown.hex()
 
 
-def check_kind(body: Json, api_version: str, kind: str) -> None:
+def check_kind(body: Json, kind: Kind) -> None:
     """See that an object is of the kind that a path is for; none at all is taken for it.
 
     Raises:
         ApiError: 400, it is of another.
     """
-    said_version, said_kind = body.get("apiVersion") or api_version, body.get("kind") or kind
-    if (said_version, said_kind) == (api_version, kind):
-        return
-    version = str(said_version).rpartition("/")[2]
-    why = unregistered(said_version, said_kind)
-    if kinds.of({"apiVersion": said_version, "kind": said_kind}) is not None:
-        group = api_version.rpartition("/")[0].partition(".")[0] or "core"
-        why = f"converting ({version}.{said_kind}) to ({group}.{kind}): unknown conversion"
-    raise bad_request(f'{said_kind} in version "{version}" cannot be handled as a {kind}: {why}')
+    if why := validation.wrong_kind(kind, body):
+        raise bad_request(why)
 
 
 def read_typed(request: Request, kind: Kind, options: Options) -> Json:
@@ -247,7 +240,7 @@ def read_typed(request: Request, kind: Kind, options: Options) -> Json:
         ApiError: it is none, or of another kind, or has values of the wrong type, or fields that it should not have.
     """
     body, twice = read_object(request, kind.api_version, kind.kind)
-    check_kind(body, kind.api_version, kind.kind)
+    check_kind(body, kind)
     broken = validation.decode_errors(kind, body)
     if broken:
         raise bad_request(broken[0])

@@ -109,7 +109,7 @@ def _object(request: Request, at: Address, options: Options) -> Json:
     if at.subresource == "scale":
         return bodies.read_typed(request, scale.SCALE, options)
     body, twice = bodies.read_object(request, at.kind.api_version, at.kind.kind)
-    bodies.check_kind(body, at.kind.api_version, at.kind.kind)
+    bodies.check_kind(body, at.kind)
     if "metadata" in body and not isinstance(body["metadata"], (dict, type(None))):
         words = (
             f"json: cannot unmarshal {bodies.go_type(body['metadata'])} into Go struct field {at.kind.kind}.metadata"

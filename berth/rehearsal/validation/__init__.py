@@ -26,10 +26,18 @@ from berth.rehearsal.validation import (
     storage,
     workloads,
 )
-from berth.rehearsal.validation.decoding import decode_errors, has_duplicates, strict_errors, unknown_fields
+from berth.rehearsal.validation.decoding import decode_errors, has_duplicates, strict_errors, unknown_fields, wrong_kind
 from berth.rehearsal.validation.errors import Errors
 
-__all__ = ["check_create", "check_update", "decode_errors", "has_duplicates", "strict_errors", "unknown_fields"]
+__all__ = [
+    "check_create",
+    "check_update",
+    "decode_errors",
+    "has_duplicates",
+    "strict_errors",
+    "unknown_fields",
+    "wrong_kind",
+]
 
 _Create = Callable[[Json], Errors]
 _Update = Callable[[Json, Json], Errors]

@@ -50,7 +50,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 def decode_errors(kind: Kind, obj: Any) -> list[str]:
     """The message with which the server refuses the body (400), if it does."""
-    if message := _wrong_kind(kind, obj):
+    if message := wrong_kind(kind, obj):
         return [message]
     found: list[str] = []
     named = str(obj.get("kind") or kind.kind)
@@ -65,7 +65,7 @@ def decode_errors(kind: Kind, obj: Any) -> list[str]:
     return [f'{named} in version "{kind.version}" cannot be handled as a {kind.kind}: {found[0]}']
 
 
-def _wrong_kind(kind: Kind, obj: Any) -> str:
+def wrong_kind(kind: Kind, obj: Any) -> str:
     """What the server says of a body that is an object of another kind, or none."""
     start = f"the object provided is unrecognized (must be of type {kind.kind}): "
     if not isinstance(obj, dict):
