@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -20,9 +21,8 @@ PLANE = "tests"
 @pytest.fixture(scope="session")
 def rehearsed(worker_id: str) -> Iterator[Path]:
     """The kubeconfig of a simulated cluster at the instant pace, of this worker's own."""
-    name = f"tests-{worker_id}"
-    rehearsal.delete(name)
-    yield rehearsal.start(name, rehearsal.Wishes(pace="instant", seed=1), report=print).kubeconfig
+    name = f"tests-{worker_id}-{os.getpid()}"
+    yield rehearsal.start(name, rehearsal.Wishes(pace="instant", seed=1, idle=900), report=print).kubeconfig
     rehearsal.delete(name)
 
 
