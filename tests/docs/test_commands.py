@@ -12,6 +12,7 @@ import pytest
 
 from berth import controlplane
 from berth.cluster.kube import Kube
+from tests.contract.support import kubernetes_only
 from tests.docs.conftest import Open, Reader
 from tests.docs.console import difference, run_page
 from tests.docs.pages import Page, pages
@@ -54,7 +55,7 @@ def test_on_a_rehearsal(page: Page, open_reader: Open, record_docs: bool) -> Non
         reader.shell.run("invoke cluster.delete --yes")
 
 
-@pytest.mark.controlplane
+@kubernetes_only
 @pytest.mark.parametrize("page", _with("shared"), ids=str)
 def test_on_the_shared_plane(
     page: Page, open_reader: Open, plane: Path, space: str, kube: Kube, record_docs: bool

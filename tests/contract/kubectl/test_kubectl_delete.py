@@ -106,7 +106,7 @@ SCENES = {
     """,
     "namespaces": """
         create ns @ns-more
-        ~ wait sa/default -n @ns-more --for=create
+        get sa/default -n @ns-more -o name
         create cm x -n @ns-more
         patch cm x -n @ns-more --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
         delete ns @ns-more --wait=false
