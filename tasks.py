@@ -31,7 +31,7 @@ def _run(ctx: Context, command: str) -> None:
 def test(ctx: Context, quick: bool = False, select: str = "") -> None:
     """Run the tests; the local control plane is started for those that need one, and built if need be."""
     chosen = f" -k {shlex.quote(select)}" if select else ""
-    _run(ctx, f"pytest -q -n 4 -m 'not controlplane'{chosen}")
+    _run(ctx, f"pytest -q -n 2 -m 'not controlplane'{chosen}")
     if quick:
         return
     was_up = controlplane.status(PLANE).running

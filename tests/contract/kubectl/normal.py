@@ -70,7 +70,12 @@ RULES: tuple[Rule, ...] = (
         "N",
         "how often a slice was written depends on how fast its pods became ready",
     ),
-    Rule(r", \d+ node\(s\) had untolerated taint\(s\)", "", "tests of nodes have some of their own, which are tainted"),
+    Rule(
+        r", \d+ node\(s\) (?:had untolerated taint\(s\)|were unschedulable)"
+        r"|\d+ node\(s\) (?:had untolerated taint\(s\)|were unschedulable), ",
+        "",
+        "tests of nodes have some of their own, which are tainted and cordoned",
+    ),
     Rule(r"\b0/\d+ nodes are", "0/N nodes are", "the same"),
     Rule(r"\d+ Preemption is", "N Preemption is", "the same"),
     Rule(r"(^.*  FailedScheduling  .*\n)\1+", r"\1", "the scheduler tries again when anything in the cluster moves"),

@@ -30,8 +30,9 @@ from tests.contract.kubectl.normal import normal
 MANIFESTS = Path(__file__).with_name("manifests")
 #: Verbs that only look: what they show may come a moment later on one cluster than on the other.
 READERS = ("get", "describe", "events")
-#: Seconds that a reader is asked again while the answers differ, and between two such questions.
-PATIENCE, PAUSE = 40.0, 0.2
+#: Seconds that a reader is asked again while the answers differ, and between two such questions. Not longer: at the
+#: instant pace half a minute without a write is most of an hour, after which Events are forgotten.
+PATIENCE, PAUSE = 20.0, 0.2
 #: Seconds until a command that is left running surely watches, should it have nothing to print before.
 START = 2.0
 #: Seconds after which a command hangs.
