@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from berth.core.objects import Json
 from berth.rehearsal.jsontree import dig
 from berth.rehearsal.kinds import Kind
-from berth.rehearsal.recorder import Events as Events
 from berth.rehearsal.registry import Options
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import Any
 
 from berth.core.objects import Json
 from berth.rehearsal import fieldsets
+from berth.rehearsal.patches.gotext import go_text
 from berth.rehearsal.typed import ANYTHING, Shape, Type
 
 #: A path as messages have it, and what is wrong there.
@@ -46,12 +47,12 @@ def _check(kind: Type, value: Any, path: str) -> Iterator[Violation]:
             if isinstance(value, dict):
                 yield from _check_map(kind, value, path)
             else:
-                yield path, f"expected map, got &{{{_plain(value)}}}"
+                yield path, f"expected map, got &{{{go_text(value)}}}"
         case "array":
             if isinstance(value, list):
                 yield from _check_list(kind, value, path)
             else:
-                yield path, f"expected list, got &{{{_plain(value)}}}"
+                yield path, f"expected list, got &{{{go_text(value)}}}"
         case "integer" | "number":
             if isinstance(value, bool) or not isinstance(value, int | float):
                 yield path, f"expected numeric (int or float), got {_go_type(value)}"
@@ -60,10 +61,10 @@ def _check(kind: Type, value: Any, path: str) -> Iterator[Violation]:
                 yield path, f"expected string, got &value.valueUnstructured{{Value:{_literal(value)}}}"
         case "boolean":
             if not isinstance(value, bool):
-                yield path, f"expected boolean, got &{{{_plain(value)}}}"
+                yield path, f"expected boolean, got &{{{go_text(value)}}}"
         case _:
             if isinstance(value, dict | list) and kind is not ANYTHING:
-                yield path, f"expected any scalar, got &{{{_plain(value)}}}"
+                yield path, f"expected any scalar, got &{{{go_text(value)}}}"
 
 
 def _check_map(kind: Type, value: Json, path: str) -> Iterator[Violation]:
@@ -113,21 +114,6 @@ def _unkeyed(kind: Type, item: Any) -> str:
             "(and doesn't have default values for any key fields)"
         )
     return ""
-
-
-def _plain(value: Any) -> str:
-    """As Go prints a value with %v."""
-    match value:
-        case None:
-            return "<nil>"
-        case bool():
-            return "true" if value else "false"
-        case dict():
-            return f"map[{' '.join(f'{key}:{_plain(inner)}' for key, inner in sorted(value.items()))}]"
-        case list():
-            return f"[{' '.join(_plain(item) for item in value)}]"
-        case _:
-            return str(value)
 
 
 def _literal(value: Any) -> str:

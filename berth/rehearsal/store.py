@@ -12,12 +12,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from berth.core.errors import LocalError
 from berth.core.objects import Json
 from berth.rehearsal.jsontree import Sharing
 from berth.rehearsal.kinds import KINDS, Kind, by_key
 from berth.rehearsal.refusal import already_exists, expired, not_found
+
+T = TypeVar("T")
 
 #: Says in the file whose it is (SQLite's application_id): "brth" in ASCII.
 APPLICATION_ID = 0x62727468
@@ -116,6 +119,11 @@ class Store:
         for key, namespace, name, body in self._db.execute("SELECT kind, namespace, name, body FROM objects"):
             by_key(key)
             self._objects[key].setdefault(namespace, {})[name] = json.loads(body)
+
+    def follower(self, kind: type[T]) -> T | None:
+        """What of this class listens to the store with one of its methods; None where nothing does."""
+        owners = (getattr(listener, "__self__", None) for listener in self.listeners)
+        return next((owner for owner in owners if isinstance(owner, kind)), None)
 
     def fact(self, name: str) -> str | None:
         """Something that the rehearsal remembers beside its objects."""

@@ -18,10 +18,11 @@ from typing import Protocol
 
 from berth.core.errors import LocalError
 from berth.rehearsal import bootstrap
-from berth.rehearsal.client import Client, Events
+from berth.rehearsal.client import Client
 from berth.rehearsal.clock import REAL, Clock, Pace, Timer
 from berth.rehearsal.controllers import make_all
 from berth.rehearsal.kinds import KINDS
+from berth.rehearsal.recorder import Events
 from berth.rehearsal.refusal import ApiError
 from berth.rehearsal.registry import Registry
 from berth.rehearsal.scenario import Scenario

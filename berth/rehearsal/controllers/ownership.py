@@ -69,11 +69,7 @@ class Ownership:
     @classmethod
     def of(cls, store: Store) -> Ownership:
         """The index of a store; the first who asks makes it."""
-        for listener in store.listeners:
-            index = getattr(listener, "__self__", None)
-            if isinstance(index, cls):
-                return index
-        return cls(store)
+        return store.follower(cls) or cls(store)
 
     def dependents(self, uid: str, kind: Kind | None = None) -> list[Json]:
         """The objects (of one kind) with a reference to this owner, by name within the kind."""

@@ -58,11 +58,7 @@ class PodIndex:
     @classmethod
     def of(cls, store: Store) -> PodIndex:
         """The index of a store; the first who asks makes it."""
-        for listener in store.listeners:
-            index = getattr(listener, "__self__", None)
-            if isinstance(index, cls):
-                return index
-        return cls(store)
+        return store.follower(cls) or cls(store)
 
     def selected(self, namespace: str, selector: Json | None) -> list[Json]:
         """The pods of a namespace that a LabelSelector selects, by name."""
