@@ -13,32 +13,6 @@ from berth.rehearsal.kinds import Kind
 _TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
-def admit(
-    view: View,
-    kind: Kind,
-    operation: str,
-    obj: Json,
-    old: Json | None,
-    namespace: Json | None,
-    random: Random,
-    *,
-    subresource: str = "",
-    warnings: list[str] | None = None,
-) -> tuple[Json, list[str]]:
-    """What is to be stored of an object with its defaults, and the warnings that go with the answer.
-
-    ``operation`` is CREATE, UPDATE or DELETE; ``old`` is None when something is created; ``namespace`` is the object of
-    the namespace it goes into, None where that does not exist (or the kind has none). A deletion is only judged, and of
-    a subresource only whether its namespace takes it. A list of ``warnings`` is added to, and so keeps what was said
-    before a refusal.
-
-    Raises:
-        ApiError: a plug-in refuses.
-    """
-    obj = mutate(view, kind, operation, obj, old, namespace, random, subresource=subresource)
-    return obj, check(view, kind, operation, obj, old, namespace, subresource=subresource, warnings=warnings)
-
-
 def mutate(
     view: View,
     kind: Kind,
@@ -51,6 +25,10 @@ def mutate(
     subresource: str = "",
 ) -> Json:
     """The object as the plug-ins and the allocators complete it; comes before validation.
+
+    ``operation`` is CREATE, UPDATE or DELETE; ``old`` is None when something is created; ``namespace`` is the object of
+    the namespace it goes into, None where that does not exist (or the kind has none). Of a deletion, and of a
+    subresource, only that is judged.
 
     Raises:
         ApiError: a plug-in refuses.
@@ -89,6 +67,8 @@ def check(
     warnings: list[str] | None = None,
 ) -> list[str]:
     """The warnings about a valid object; comes after validation.
+
+    A list of ``warnings`` is added to, and so keeps what was said before a refusal.
 
     Raises:
         ApiError: a plug-in refuses.

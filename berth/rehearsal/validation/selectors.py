@@ -31,25 +31,7 @@ def label_selector(path: str, selector: Json | None) -> Errors:
         return []
     found = labels(f"{path}.matchLabels", selector.get("matchLabels"))
     for index, each in enumerate(selector.get("matchExpressions") or ()):
-        found += _requirement(f"{path}.matchExpressions[{index}]", each)
-    return found
-
-
-def _requirement(path: str, each: Json) -> Errors:
-    found: Errors = []
-    operator, values = each.get("operator", ""), each.get("values") or []
-    if operator in ("In", "NotIn"):
-        if not values:
-            found.append(required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
-    elif operator in ("Exists", "DoesNotExist"):
-        if values:
-            detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            found.append(forbidden(f"{path}.values", detail))
-    else:
-        found.append(invalid(f"{path}.operator", operator, "not a valid selector operator"))
-    found += label_name(f"{path}.key", each.get("key", ""))
-    for index, value in enumerate(values):
-        found += all_invalid(f"{path}.values[{index}]", value, formats.label_value(value))
+        found += _label_requirement(f"{path}.matchExpressions[{index}]", each)
     return found
 
 
@@ -87,7 +69,7 @@ def convertible(selector: Json | None) -> bool:
     for key, value in (selector.get("matchLabels") or {}).items():
         if formats.label_key(key) or formats.label_value(value):
             return False
-    return all(not _requirement("", each) for each in selector.get("matchExpressions") or ())
+    return all(not _label_requirement("", each) for each in selector.get("matchExpressions") or ())
 
 
 def node_selector(path: str, selector: Json) -> Errors:
@@ -101,13 +83,14 @@ def node_selector(path: str, selector: Json) -> Errors:
 def _term(path: str, term: Json, *, check_values: bool = True) -> Errors:
     found: Errors = []
     for index, each in enumerate(term.get("matchExpressions") or ()):
-        found += _node_requirement(f"{path}.matchExpressions[{index}]", each, check_values)
+        found += _label_requirement(f"{path}.matchExpressions[{index}]", each, compares=True, check_values=check_values)
     for index, each in enumerate(term.get("matchFields") or ()):
         found += _field_requirement(f"{path}.matchFields[{index}]", each)
     return found
 
 
-def _node_requirement(path: str, each: Json, check_values: bool) -> Errors:
+def _label_requirement(path: str, each: Json, *, compares: bool = False, check_values: bool = True) -> Errors:
+    """What is wrong with a requirement on labels; those on a node's may compare numbers (``compares``)."""
     found: Errors = []
     operator, values = each.get("operator", ""), each.get("values") or []
     if operator in ("In", "NotIn"):
@@ -117,7 +100,7 @@ def _node_requirement(path: str, each: Json, check_values: bool) -> Errors:
         if values:
             detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
             found.append(forbidden(f"{path}.values", detail))
-    elif operator in ("Gt", "Lt"):
+    elif compares and operator in ("Gt", "Lt"):
         if len(values) != 1:
             found.append(required(f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"))
     else:

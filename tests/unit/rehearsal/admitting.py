@@ -14,6 +14,24 @@ from berth.rehearsal.kinds import Kind
 from berth.rehearsal.refusal import ApiError
 
 
+def admit(
+    view: admission.View,
+    kind: Kind,
+    operation: str,
+    obj: Json,
+    old: Json | None,
+    namespace: Json | None,
+    random: Random,
+    *,
+    subresource: str = "",
+    warnings: list[str] | None = None,
+) -> tuple[Json, list[str]]:
+    """Both halves of admission, with nothing in between: the object as it is stored, and the warnings."""
+    obj = admission.mutate(view, kind, operation, obj, old, namespace, random, subresource=subresource)
+    said = admission.check(view, kind, operation, obj, old, namespace, subresource=subresource, warnings=warnings)
+    return obj, said
+
+
 class Cluster:
     """A view with a namespace ``n`` and its default service account."""
 
@@ -38,7 +56,7 @@ class Cluster:
         new = defaults.apply_defaults(kind, {**body, "metadata": {**namespace, **body["metadata"]}})
         space = self.get(kinds.NAMESPACES, "", new["metadata"].get("namespace", ""))
         operation = admission.CREATE if old is None else admission.UPDATE
-        return admission.admit(self, kind, operation, new, old, space, Random(seed))
+        return admit(self, kind, operation, new, old, space, Random(seed))
 
     def refused(self, kind: Kind, body: Json, old: Json | None = None) -> ApiError:
         with pytest.raises(ApiError) as caught:

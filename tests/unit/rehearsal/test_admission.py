@@ -11,7 +11,7 @@ import pytest
 from berth.core.objects import Json
 from berth.rehearsal import admission, kinds
 from berth.rehearsal.refusal import ApiError
-from tests.unit.rehearsal.admitting import Cluster, claim, pod
+from tests.unit.rehearsal.admitting import Cluster, admit, claim, pod
 
 pytestmark = pytest.mark.unit
 
@@ -55,10 +55,10 @@ def test_nothing_new_goes_into_a_namespace_that_is_going(cluster: Cluster) -> No
 def test_namespaces_that_stay(cluster: Cluster) -> None:
     space = {"metadata": {"name": "default"}}
     with pytest.raises(ApiError) as caught:
-        admission.admit(cluster, kinds.NAMESPACES, admission.DELETE, space, space, None, Random(1))
+        admit(cluster, kinds.NAMESPACES, admission.DELETE, space, space, None, Random(1))
     assert caught.value.message == 'namespaces "default" is forbidden: this namespace may not be deleted'
     space = {"metadata": {"name": "n"}}
-    assert admission.admit(cluster, kinds.NAMESPACES, admission.DELETE, space, space, None, Random(1)) == (space, [])
+    assert admit(cluster, kinds.NAMESPACES, admission.DELETE, space, space, None, Random(1)) == (space, [])
 
 
 # ---------------------------------------------------------------- pods
@@ -271,7 +271,7 @@ def test_subresources_pass_where_their_namespace_does(cluster: Cluster) -> None:
     space = cluster.get(kinds.NAMESPACES, "", "n")
     bare = {"metadata": {"name": "p", "namespace": "n"}, "spec": {}, "status": {"phase": "Running"}}
     asked = (cluster, kinds.PODS, admission.UPDATE, bare, bare)
-    assert admission.admit(*asked, space, Random(1), subresource="status") == (bare, [])
+    assert admit(*asked, space, Random(1), subresource="status") == (bare, [])
     with pytest.raises(ApiError) as caught:
-        admission.admit(*asked, None, Random(1), subresource="status")
+        admit(*asked, None, Random(1), subresource="status")
     assert caught.value.code == 404

@@ -11,7 +11,7 @@ from berth.core.objects import Json
 from berth.rehearsal import admission, kinds
 from berth.rehearsal.admission.quota import status_of
 from berth.rehearsal.refusal import ApiError
-from tests.unit.rehearsal.admitting import Cluster, claim, pod, service
+from tests.unit.rehearsal.admitting import Cluster, admit, claim, pod, service
 
 pytestmark = pytest.mark.unit
 
@@ -172,5 +172,5 @@ def test_what_was_warned_of_before_a_refusal_is_said(cluster: Cluster) -> None:
     body = cluster.put(kinds.PODS, pod())
     said: list[str] = []
     with pytest.raises(ApiError, match="exceeded quota"):
-        admission.admit(cluster, kinds.PODS, admission.CREATE, body, None, space, Random(1), warnings=said)
+        admit(cluster, kinds.PODS, admission.CREATE, body, None, space, Random(1), warnings=said)
     assert [warning.partition(":")[0] for warning in said] == ['would violate PodSecurity "restricted']
