@@ -35,8 +35,8 @@ READERS = ("get", "describe", "events")
 PATIENCE, PAUSE = 20.0, 0.2
 #: Seconds until a command that is left running surely watches, should it have nothing to print before.
 START = 2.0
-#: Seconds after which a command hangs.
-LONGEST = 40.0
+#: Seconds after which a command hangs: longer than the longest --timeout in a script.
+LONGEST = 150.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ SCENES = {
         rollout history sts/plain
         get sts plain -o jsonpath={.spec.template.metadata.annotations}
         rollout restart sts
+        ~ rollout status sts/plain
         rollout restart sts/nope
         rollout restart pod/plain-0
         rollout pause sts/plain

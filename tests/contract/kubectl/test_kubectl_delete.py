@@ -113,7 +113,7 @@ SCENES = {
         ~ wait ns/@ns-more --for=jsonpath={.status.phase}=Terminating
         create cm y -n @ns-more
         get ns @ns-more
-        ~ wait ns/@ns-more --for=condition=NamespaceContentRemaining
+        ~ wait ns/@ns-more --for=condition=NamespaceContentRemaining --timeout=2m
         describe ns @ns-more
         patch cm x -n @ns-more --type=merge -p '{"metadata":{"finalizers":null}}'
         delete ns kube-system --dry-run=server
