@@ -100,5 +100,5 @@ def bench(ctx: Context, repeat: int = 5, only: str = "") -> None:
     _run(ctx, f"python -m bench --repeat {repeat}" + (f" --only {shlex.quote(only)}" if only else ""))
 
 
-for extra in (test, check, checkov, bench):
+for extra in (test, test_node, check, checkov, bench):
     namespace.add_task(extra)
