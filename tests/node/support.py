@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from berth.cluster.kube import Kube
 from berth.cluster.watch import Changed, Gone, Watcher, WatchEvent
@@ -18,11 +18,23 @@ from berth.controlplane import binaries
 from berth.core.objects import Json, ObjectRef, dig
 from tests.waiting import Found, eventually
 
+Test = TypeVar("Test", bound=Callable[..., object])
+
 #: Seconds that a workload may take on a small machine that runs others beside it.
 PATIENCE = 420.0
 
 #: The client's image: on every cluster's registry, and small.
 CLIENT_IMAGE = "busybox:1.36"
+
+
+def promise(text: str, on: str) -> Callable[[Test], Test]:
+    """Say what a test proves, and which real component it runs on; docs/reference/promises.md lists them all."""
+    assert text and on
+
+    def keep(test: Test) -> Test:
+        return test
+
+    return keep
 
 
 @dataclass(frozen=True, slots=True)
