@@ -16,7 +16,7 @@ from berth.cli import namespace
 ROOT = Path(__file__).resolve().parent
 #: The control plane that the tests use, beside a user's own.
 PLANE = "tests"
-#: How many tests of a real cluster may fail at first; more are no accident.
+#: How many tests may fail at first, on a busy machine; more are no accident.
 FEW = 5
 
 
@@ -37,12 +37,12 @@ def _with_tools(command: str) -> str:
 def test(ctx: Context, quick: bool = False, select: str = "") -> None:
     """Run the tests; the local control plane is started for those that need one, and built if need be."""
     chosen = f" -k {shlex.quote(select)}" if select else ""
-    _run(ctx, f"pytest -q -n 2 -m 'not controlplane and not node'{chosen}")
+    _run_patiently(ctx, f"-m 'not controlplane and not node'{chosen}", "-n 2")
     if quick:
         return
     was_up = controlplane.status(PLANE).running
     try:
-        _run_real(ctx, f"-m controlplane{chosen}", "-n 4")
+        _run_patiently(ctx, f"-m controlplane{chosen}", "-n 4")
     finally:
         if not was_up:
             controlplane.stop(PLANE)
@@ -52,11 +52,12 @@ def test(ctx: Context, quick: bool = False, select: str = "") -> None:
 def test_node(ctx: Context, select: str = "") -> None:
     """Run the tests of real containers on the cluster whose kubeconfig BERTH_NODE_KUBECONFIG names."""
     chosen = f" -k {shlex.quote(select)}" if select else ""
-    _run_real(ctx, f"-m node{chosen}", "-n 4 --dist loadfile")
+    # A file to a process, but pages of the documentation one by one: see tests/conftest.py.
+    _run_patiently(ctx, f"-m node{chosen}", "-n 5 --dist loadfile --no-loadscope-reorder --durations 15")
 
 
-def _run_real(ctx: Context, selection: str, spread: str) -> None:
-    """Run tests of a real cluster; a few that fail while it is busy are run once more, alone, and said to be so.
+def _run_patiently(ctx: Context, selection: str, spread: str) -> None:
+    """Run tests; a few that fail while the machine is busy are run once more, alone, and said to be so.
 
     Kubernetes promises no deadline: on a small machine under full load any wait can be too short.
     """
@@ -69,7 +70,7 @@ def _run_real(ctx: Context, selection: str, spread: str) -> None:
     failed = list(json.loads(record.read_text("utf-8"))) if record.exists() else []
     if first.exited != 1 or not 0 < len(failed) <= FEW:
         sys.exit(first.exited)
-    print("\nThese failed while the cluster was busy, and run once more, alone:", *failed, sep="\n  ", flush=True)
+    print("\nThese failed while the machine was busy, and run once more, alone:", *failed, sep="\n  ", flush=True)
     _run(ctx, f"pytest -q --last-failed --last-failed-no-failures none {selection}")
 
 

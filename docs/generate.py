@@ -1,10 +1,11 @@
-"""Writes the pages of docs/reference that follow from the code: tasks, values, exit codes, the profile file.
+"""Writes the pages of docs/reference that follow from the code: tasks, values, exit codes, profile file, promises.
 
 ``python docs/generate.py`` writes them; with ``--check`` it names those that are not current, and ends with 1.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import sys
@@ -20,6 +21,7 @@ if str(ROOT) not in sys.path:
 from berth.cli import namespace  # noqa: E402
 from berth.core import errors  # noqa: E402
 from berth.core import schema as schemas  # noqa: E402
+from berth.core.operations import OPERATION_SCHEMA  # noqa: E402
 from berth.core.profile import PROFILE_SCHEMA, Profile, merge  # noqa: E402
 from berth.core.provenance import escape_key  # noqa: E402
 from berth.library import Library, Root  # noqa: E402
@@ -145,9 +147,43 @@ def profile_page() -> str:
     return "\n".join(lines)
 
 
+def operation_fields() -> str:
+    """The fields of an operation."""
+    lines = ["| field | type | meaning |", "|---|---|---|"]
+    for name, part in OPERATION_SCHEMA["properties"].items():
+        words = ", ".join(f"`{word}`" for word in part.get("enum", ())) or part.get("format") or part["type"]
+        lines.append(f"| `{name}` | {words} | {_cell(part['description'])} |")
+    return "\n".join(lines)
+
+
+def promises() -> str:
+    """What the tests on real containers prove, read from their decorators `promise`: a table for each file."""
+    lines: list[str] = []
+    for path in sorted((ROOT / "tests" / "node").glob("test_*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        rows = [row for node in module.body if isinstance(node, ast.FunctionDef) for row in _promise_rows(path, node)]
+        if rows:
+            title = (ast.get_docstring(module) or path.stem).splitlines()[0].rstrip(".")
+            lines += [f"### {title}", "", "| promise | test | on |", "|---|---|---|", *rows, ""]
+    return "\n".join(lines).rstrip()
+
+
+def _promise_rows(path: Path, test: ast.FunctionDef) -> Iterator[str]:
+    name = path.relative_to(ROOT).as_posix()
+    for decorator in test.decorator_list:
+        if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "promise":
+            said = [*decorator.args, *(word.value for word in decorator.keywords)]
+            text, component = (_cell(str(ast.literal_eval(part))) for part in said)
+            yield f"| {text} | [`{path.name}::{test.name}`](../../{name}) | {component} |"
+
+
 PAGES = {"tasks.md": tasks_page, "values.md": values_page, "exit-codes.md": exit_codes_page}
-#: The table inside a page that people write.
-MARKS = ("<!-- fields: made by docs/generate.py -->", "<!-- end of fields -->")
+#: What is made inside a page that people write, between two comments that name it.
+PARTS = {
+    "profile-format.md": ("fields", profile_page),
+    "operations.md": ("fields", operation_fields),
+    "promises.md": ("promises", promises),
+}
 
 
 @cache
@@ -155,10 +191,12 @@ def made() -> Mapping[Path, str]:
     """The text of each page by its path. Once only: Invoke gives away the help of an option when it is first asked."""
     reference = ROOT / "docs" / "reference"
     texts = {reference / name: page() for name, page in PAGES.items()}
-    written = reference / "profile-format.md"
-    head, _, rest = written.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, tail = rest.partition(MARKS[1])
-    texts[written] = f"{head}{MARKS[0]}\n\n{profile_page()}\n\n{MARKS[1]}{tail}"
+    for name, (part, make) in PARTS.items():
+        head, begin, rest = (
+            (reference / name).read_text(encoding="utf-8").partition(f"<!-- {part}: made by docs/generate.py -->")
+        )
+        _, end, tail = rest.partition(f"<!-- end of {part} -->")
+        texts[reference / name] = f"{head}{begin}\n\n{make()}\n\n{end}{tail}"
     return texts
 
 

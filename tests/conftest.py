@@ -5,17 +5,39 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from berth import controlplane, rehearsal
 from berth.cluster.kube import Kube
 from berth.cluster.target import resolve
-from berth.core.objects import ObjectRef
+from tests.namespaces import restricted
 
 #: The plane that tests use; a user's own, named default, is never touched.
 PLANE = "tests"
+#: Where the kubeconfig of a cluster that runs containers is named.
+NODE_VARIABLE = "BERTH_NODE_KUBECONFIG"
+
+
+class FilesAndPages(LoadFileScheduling):  # type: ignore[misc]
+    """A file to a process, for its tests share a release; pages of the documentation one by one, for they do not."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        return nodeid if test.startswith("test_on_a_node[") else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: what takes long must not begin last, while all other processes are idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndPages | None:
+    """What `--dist loadfile` means here."""
+    return FilesAndPages(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +78,23 @@ def kube(plane: Path) -> Iterator[Kube]:
 @pytest.fixture
 def space(kube: Kube) -> Iterator[str]:
     """A namespace of the test's own that enforces Pod Security "restricted", deleted afterwards."""
-    name = f"t-{uuid4().hex[:8]}"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-    yield name
-    kube.delete(ObjectRef("", "Namespace", "", name), propagation="Background")
+    with restricted(kube, "t") as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def node_kubeconfig() -> Path:
+    """The kubeconfig of a cluster that runs containers; without one these tests fail: skipped, they prove nothing."""
+    path = os.environ.get(NODE_VARIABLE)
+    assert path, (
+        f"set {NODE_VARIABLE} to the kubeconfig of a cluster that runs containers: docs/how-to/test-on-a-node.md"
+    )
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def node_kube(node_kubeconfig: Path) -> Iterator[Kube]:
+    """That cluster's API, as an administrator."""
+    client = resolve(None, str(node_kubeconfig), {}).connect()
+    yield client
+    client.close()

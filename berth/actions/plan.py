@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
+from berth.actions.scaling import Stage, check_stages, claim_notes, claim_problems, find_stages
 from berth.actions.survey import Survey, autoscaled_sets, check_permissions, dry_run, surroundings, survey
 from berth.cluster.kube import Kube
 from berth.cluster.runner import raise_all
@@ -23,16 +24,25 @@ from berth.core.plan import (
 from berth.core.preflight import preflight
 from berth.core.render import Release
 from berth.core.resize import find_growths
+from berth.core.scaling import Wishes, step_lines
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with what it was made from, and what the user should be told."""
+    """A plan with what it was made from, and what the user should be told.
+
+    ``stages`` are there where the release gets to its number of pods step by step, each with a plan of its own then;
+    ``discard`` names the claims that are deleted first; ``notes`` say which claims new pods take again.
+    """
 
     release: Release
     plan: Plan
     survey: Survey
     warnings: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    discard: tuple[str, ...] = ()
+    others: tuple[Release, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def settled(self) -> bool:
@@ -41,11 +51,19 @@ class Planned:
 
 
 def plan_release(
-    kube: Kube, release: Release, *, force: bool = False, resize: bool = False, others: Sequence[Release] = ()
+    kube: Kube,
+    release: Release,
+    *,
+    force: bool = False,
+    resize: bool = False,
+    others: Sequence[Release] = (),
+    wishes: Wishes | None = None,
+    in_stages: bool = True,
 ) -> Planned:
     """Look, check, dry-run and compare; nothing is written.
 
-    ``resize`` lets claims grow; ``others`` come up in the same run, and may be referred to.
+    ``resize`` lets claims grow; ``others`` come up in the same run, and may be referred to. Where the profile scales
+    step by step, the first step is planned as well; ``in_stages`` is False for a release that is such a step itself.
 
     An unchanged release costs a few reads: what was checked when it was applied is not checked again, neither by lint
     nor by a dry run. See ``Survey.unchanged``.
@@ -58,8 +76,13 @@ def plan_release(
         ClusterError: the API server refuses a manifest.
     """
     seen = survey(kube, release)
-    rendered = release.manifests
+    rendered, wishes = release.manifests, wishes or Wishes()
     autoscaled = autoscaled_sets(kube, release.namespace, seen.live)
+    mark = seen.record.scaling if seen.record else None
+    stages = find_stages(release, seen.live, mark, autoscaled, wishes) if in_stages else ()
+    check_stages(kube, stages)
+    if len(stages) > 1:
+        plan_release(kube, stages[0].release, force=force, resize=resize, others=others, wishes=wishes, in_stages=False)
     release = replace(release, manifests=leave_replicas(rendered, autoscaled))
     ordered = phases(release.manifests)
     own = [manifest for manifest in release.manifests if not foreign(manifest, seen.live.get(manifest.ref))]
@@ -67,7 +90,7 @@ def plan_release(
     removed = [ref for ref in seen.inventory if ref not in {m.ref for m in release.manifests} and ref in seen.live]
     known = Known(seen.live, {}, seen.unchanged, seen.inventory, seen.adopted)
     if not due and not removed:
-        return Planned(release, make_plan(release.name, release.namespace, ordered, known), seen)
+        return Planned(release, make_plan(release.name, release.namespace, ordered, known), seen, stages=stages)
     from berth.core.lint import require_sound_release  # Here, since most runs change nothing and need none of it.
 
     sound = replace(release, manifests=rendered)
@@ -77,8 +100,9 @@ def plan_release(
     growths, hindrances = find_growths(own if resize else [], seen.live, around.claims or (), around.classes or ())
     check_permissions(kube, release, [*removed, *growths], missing)
     findings = preflight(release.name, rendered, around)
-    if findings.problems or hindrances:
-        raise PreflightError([*findings.problems, *hindrances])
+    unfit = claim_problems(own, seen.live, around.claims or (), wishes) if in_stages else []
+    if findings.problems or hindrances or unfit:
+        raise PreflightError([*findings.problems, *hindrances, *unfit])
     check_immutable(
         [manifest for manifest in own if manifest.ref not in growths],
         seen.live,
@@ -92,10 +116,19 @@ def plan_release(
     known = replace(known, dry_run=tried, namespace_missing=missing, secrets=secrets, growths=growths)
     plan = make_plan(release.name, release.namespace, ordered, known)
     warnings = (*findings.warnings, *foreign_differences(release.manifests, seen.live))
-    return Planned(release, plan, seen, tuple(dict.fromkeys(warnings)))
+    notes = tuple(claim_notes(kube, own, seen.live, around.claims or (), wishes)) if in_stages else ()
+    told = tuple(dict.fromkeys(warnings))
+    return Planned(release, plan, seen, told, stages, wishes.discard, tuple(others), notes)
 
 
-def plan_all(kube: Kube, releases: Sequence[Release], *, force: bool = False, resize: bool = False) -> list[Planned]:
+def plan_all(
+    kube: Kube,
+    releases: Sequence[Release],
+    *,
+    force: bool = False,
+    resize: bool = False,
+    wishes: Wishes | None = None,
+) -> list[Planned]:
     """The plans of several releases; the problems of all are told at once.
 
     Raises:
@@ -106,7 +139,7 @@ def plan_all(kube: Kube, releases: Sequence[Release], *, force: bool = False, re
     for release in releases:
         try:
             others = [other for other in releases if other is not release]
-            plans.append(plan_release(kube, release, force=force, resize=resize, others=others))
+            plans.append(plan_release(kube, release, force=force, resize=resize, others=others, wishes=wishes))
         except BerthError as error:
             errors.append(error)
     raise_all(errors)
@@ -121,6 +154,9 @@ def plan_lines(planned: Planned) -> list[str]:
     plan = planned.plan
     shown = [f"release {plan.release} in {plan.namespace} (profile {planned.release.profile.name})"]
     shown += [f"warning: {warning}" for warning in planned.warnings]
+    shown += [f"  {note}" for note in planned.notes]
+    if planned.stages:
+        shown += [f"  {line}" for line in step_lines(planned.stages[0].ref.name, [s.step for s in planned.stages])]
     if plan.namespace_missing:
         shown.append(f"  + Namespace/{plan.namespace}")
     for step in plan.steps:
@@ -149,6 +185,8 @@ def plan_json(planned: Planned) -> dict[str, object]:
         "profile": planned.release.profile.name,
         "namespaceMissing": plan.namespace_missing,
         "warnings": list(planned.warnings),
+        "notes": list(planned.notes),
+        "scaling": [_stage_json(stage) for stage in planned.stages],
         "steps": [
             {
                 "action": step.action.value,
@@ -162,4 +200,16 @@ def plan_json(planned: Planned) -> dict[str, object]:
             }
             for step in plan.steps
         ],
+    }
+
+
+def _stage_json(stage: Stage) -> dict[str, object]:
+    step = stage.step
+    return {
+        "set": stage.ref.name,
+        "from": step.origin,
+        "to": step.replicas,
+        "between": dict(step.between),
+        "before": step.before.name if step.before else None,
+        "after": step.after.name if step.after else None,
     }

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from berth.core.errors import InputError, Problem, ProfileError, TemplateError, ValuesError
-from berth.core.objects import CLUSTER_SCOPED, ObjectRef
-from berth.core.profile import DNS_LABEL, Profile
+from berth.core.masking import HIDDEN
+from berth.core.objects import CLUSTER_SCOPED, Json, ObjectRef
+from berth.core.profile import DNS_LABEL, Layer, Profile
 from berth.core.render import Release, render
 from berth.core.values import merge
 from berth.library import Library, read_text
+
+if TYPE_CHECKING:
+    from berth.cluster.release import ReleaseRecord
 
 #: The longest name of a release: what is added to it must still make a StatefulSet's name of 52.
 MAX_RELEASE_NAME = 40
@@ -58,6 +63,32 @@ def prepare(library: Library, requests: Sequence[Request]) -> tuple[Release, ...
         raise (kinds[0] if len(set(kinds)) == 1 else InputError)(problems)
     _refuse_shared(releases)
     return tuple(releases)
+
+
+def recorded(library: Library, record: ReleaseRecord, changed: Json, source: str) -> Release:
+    """A release as its record has it, rendered anew with some values changed by ``source``.
+
+    Raises:
+        InputError: its profile is not here, the values hold secret ones, which no record keeps, or the profile does not
+            take them.
+    """
+    hidden = sorted(path for path, text in _texts(record.values) if text == HIDDEN)
+    if hidden:
+        raise InputError(
+            f"release {record.name} was made with secret values, which its record does not keep: {', '.join(hidden)}",
+            hint="use up, with the files and settings that it was made with",
+        )
+    request = Request(record.profile, record.name, record.namespace, record.environment)
+    return _render(library, request, [Layer(f"the record of {record.name}", record.values), Layer(source, changed)])
+
+
+def _texts(values: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The texts among values, with their paths."""
+    if isinstance(values, dict | list):
+        for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+            yield from _texts(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(values, str):
+        yield path, values
 
 
 def with_requirements(library: Library, requests: Sequence[Request]) -> list[Request]:
@@ -148,12 +179,25 @@ def _name_problems(request: Request) -> list[Problem]:
     return problems
 
 
-def _render(library: Library, request: Request) -> Release:
+def _render(library: Library, request: Request, last: Sequence[Layer] = ()) -> Release:
+    """The release of a request; ``last`` are values on top of all that it names."""
     profile = library.load(request.profile)
     files = [(name, read_text(Path(name), ValuesError)) for name in request.value_files]
-    values = merge(profile, request.environment, files, request.sets)
-    manifests = render(profile, values, request.release, request.namespace, request.environment, library.loader)
-    return Release(request.release, request.namespace, profile, request.environment, values, manifests)
+
+    def made(layers: Sequence[Layer]) -> Release:
+        values = merge(profile, request.environment, files, request.sets, layers)
+        manifests = render(profile, values, request.release, request.namespace, request.environment, library.loader)
+        return Release(
+            request.release,
+            request.namespace,
+            profile,
+            request.environment,
+            values,
+            manifests,
+            lambda changed: made([*layers, Layer("scaling", changed)]),
+        )
+
+    return made(last)
 
 
 def _refuse_shared(releases: Sequence[Release]) -> None:

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from berth import __version__
-from berth.actions.plan import Planned, plan_all
+from berth.actions import scaling
+from berth.actions.gate import gate
+from berth.actions.plan import Planned, plan_all, plan_release
 from berth.actions.resize import make_room
+from berth.actions.scaling import Stage
 from berth.actions.survey import Survey
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
@@ -25,12 +28,13 @@ from berth.cluster.runner import Runner
 from berth.cluster.waiting import Patience, Waiting
 from berth.core.diff import manifest_hash
 from berth.core.errors import BerthError, InterruptedRunError
-from berth.core.events import Event, Notice, PhaseStarted, ReleaseDone, ReleaseStarted, StepDone
+from berth.core.events import Event, Notice, OperationDone, PhaseStarted, ReleaseDone, ReleaseStarted, StepDone
 from berth.core.masking import masked
 from berth.core.objects import MANAGED_BY_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id
 from berth.core.plan import Action, Plan, Step
 from berth.core.readiness import judge
 from berth.core.render import Release
+from berth.core.scaling import Wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Options:
     patience: Patience = field(default_factory=Patience)
     force_conflicts: bool = False
     resize: bool = False
+    scaling: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def up(kube: Kube, releases: Sequence[Release], options: Options, clock: Clock) 
     Raises:
         BerthError: before anything was written (see `plan_release`), or when the cluster does not get there.
     """
-    plans = plan_all(kube, releases, force=options.force_conflicts, resize=options.resize)
+    plans = plan_all(kube, releases, force=options.force_conflicts, resize=options.resize, wishes=options.scaling)
     for number, planned in enumerate(plans):
         try:
             yield from _up_one(kube, planned, options, clock)
@@ -80,6 +85,7 @@ def _up_one(kube: Kube, planned: Planned, options: Options, clock: Clock) -> Ite
     started, release = clock.monotonic(), planned.release
     yield ReleaseStarted(release.name, release.namespace, release.profile.name, release.environment)
     yield from (Notice(warning, "warning") for warning in planned.warnings)
+    yield from map(Notice, planned.notes)
     run = _Run(kube, planned, options, clock)
     try:
         yield from run.unchanged() if planned.settled else run.write()
@@ -98,9 +104,8 @@ class _Run:
 
     def __init__(self, kube: Kube, planned: Planned, options: Options, clock: Clock) -> None:
         self._kube, self._planned, self._options, self._clock = kube, planned, options, clock
-        self._release: Release = planned.release
-        self._plan: Plan = planned.plan
-        self._survey: Survey = planned.survey
+        self._stage: Stage | None = None
+        self._look_at(planned)
         self._alive: Callable[[], None] = _always
         self._runner = Runner(kube, lambda: self._alive(), force_conflicts=options.force_conflicts)
         self._waiting = Waiting(
@@ -111,7 +116,16 @@ class _Run:
             clock.monotonic,
             lambda: clock.now(kube),
         )
+        #: The record as it stands after an earlier step of scaling.
+        self._reached: ReleaseRecord | None = None
         self._done: list[StepDone] = []
+        self._not_run: list[str] = []
+
+    def _look_at(self, planned: Planned) -> None:
+        """From now on this is what is carried out."""
+        self._release: Release = planned.release
+        self._plan: Plan = planned.plan
+        self._survey: Survey = planned.survey
 
     def unchanged(self) -> Iterator[Event]:
         """Nothing to write: only make sure that what stands is ready."""
@@ -123,28 +137,66 @@ class _Run:
 
     def write(self) -> Iterator[Event]:
         """Everything that writes."""
-        release, plan = self._release, self._plan
-        if plan.namespace_missing:
+        release = self._release
+        if self._plan.namespace_missing:
             yield from self._make_namespace()
         with Lock(self._kube, release.namespace, release.name) as lock:
             self._alive = lock.check
-            record = self._begin()
-            try:
-                for number, phase in enumerate(plan.phases, 1):
-                    kinds = ", ".join(dict.fromkeys(step.ref.kind for step in phase))
-                    yield PhaseStarted(number, len(plan.phases), kinds)
-                    yield from map(self._note_event, self._make_room(phase))
-                    yield from map(self._note_event, self._runner.run(phase))
-                    yield from self._wait([step.ref for step in phase])
-                if plan.removals:
-                    yield PhaseStarted(len(plan.phases), len(plan.phases), "no longer rendered")
-                    yield from map(self._note_event, self._runner.run(plan.removals))
-            except (BerthError, KeyboardInterrupt) as error:
-                stopped = isinstance(error, KeyboardInterrupt)
-                with suppress(BerthError):  # What went wrong first is what the user must read.
-                    self._record(record, "interrupted" if stopped else "failed")
-                raise
-            self._record(record, "deployed")
+            yield from map(self._note_event, self._discard())
+            if not self._planned.stages:
+                yield from self._write()
+            for stage in self._planned.stages:
+                yield from self._write_stage(stage)
+
+    def _write_stage(self, stage: Stage) -> Iterator[Event]:
+        """One step of scaling, planned by what the cluster holds now; its operations are run around it."""
+        yield Notice(str(stage))
+        kube, options = self._kube, self._options
+        force, resize, others = options.force_conflicts, options.resize, self._planned.others
+        try:
+            self._look_at(plan_release(kube, stage.release, force=force, resize=resize, others=others, in_stages=False))
+            before = scaling.before(kube, stage, self._alive, lambda: self._clock.now(kube))
+            yield from map(self._note_event, before)
+        except (BerthError, KeyboardInterrupt) as error:
+            if self._reached is not None:
+                self._give_up(self._reached, error)
+            raise
+        self._stage = stage
+        yield from self._write()
+
+    def _write(self) -> Iterator[Event]:
+        plan = self._plan
+        record = self._begin()
+        try:
+            if self._stage is not None:
+                yield from self._thin_out(self._stage)
+            for number, phase in enumerate(plan.phases, 1):
+                kinds = ", ".join(dict.fromkeys(step.ref.kind for step in phase))
+                yield PhaseStarted(number, len(plan.phases), kinds)
+                yield from map(self._note_event, self._make_room(phase))
+                yield from map(self._note_event, self._runner.run(phase))
+                yield from self._wait([step.ref for step in phase])
+            yield from map(self._note_event, self._gate())
+            if plan.removals:
+                yield PhaseStarted(len(plan.phases), len(plan.phases), "no longer rendered")
+                yield from map(self._note_event, self._runner.run(plan.removals))
+            if self._stage is not None:
+                yield from map(self._note_event, scaling.after(self._kube, self._stage, self._alive))
+        except (BerthError, KeyboardInterrupt) as error:
+            self._give_up(self._with_inventory(record), error)
+            raise
+        record = self._with_inventory(record)
+        self._reached = self._pass(record) if self._on_the_way else self._close(record, "deployed")
+
+    def _thin_out(self, stage: Stage) -> Iterator[Event]:
+        """Let the pods go that a step takes away, before anything rolls those that stay.
+
+        A set whose pods come and go in parallel would otherwise roll one while another goes: two members at once.
+        """
+        if stage.step.condemned:
+            self._alive()
+            self._kube.scale(stage.ref, stage.step.replicas, uid=self._survey.live[stage.ref]["metadata"]["uid"])
+            yield from self._waiting.until_current([stage.ref], self._alive)
 
     def stands(self) -> str:
         """What an interrupted run leaves behind, in words."""
@@ -156,13 +208,14 @@ class _Run:
 
     def done(self, seconds: float, error: BaseException | None) -> ReleaseDone:
         """The recap, in Ansible's words; what was not reached is skipped."""
-        actions = [step.action for step in self._done]
+        actions = self._actions()
         changed = sum(action in ("created", "updated", "deleted") for action in actions)
         failed = actions.count("failed") or (1 if isinstance(error, BerthError) else 0)
         total = sum(1 for _ in self._plan.steps)
         sets = [m.ref for m in self._release.manifests if m.ref.kind == "StatefulSet"]
         if error is None:
             verdict = "; ".join(f"{ref.name} {self._verdict(ref)}" for ref in sets) or "current"
+            verdict += _unasked(list(dict.fromkeys(self._not_run)))
         else:
             verdict = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         return ReleaseDone(
@@ -178,6 +231,14 @@ class _Run:
             pods=self._waiting.rows([ref for ref in sets if self._waiting.seen(ref)]),
         )
 
+    def _actions(self) -> list[str]:
+        """What became of each object, be it in several steps of scaling."""
+        found: dict[ObjectRef, str] = {}
+        for step in self._done:
+            if step.action not in ("unchanged", "kept") or step.ref not in found:
+                found[step.ref] = step.action
+        return list(found.values())
+
     def _verdict(self, ref: ObjectRef) -> str:
         if self._waiting.seen(ref):
             return f"is {self._waiting.verdict(ref).status}: {self._waiting.verdict(ref).message}"
@@ -189,6 +250,9 @@ class _Run:
         if due:
             yield from self._waiting.until_current(due, self._alive)
 
+    def _gate(self) -> Iterator[Event]:
+        return gate(self._kube, self._release, self._options.patience, self._clock.monotonic, lambda: self._alive())
+
     def _make_room(self, phase: Sequence[Step]) -> Iterator[Event]:
         """Grow the claims of sets whose templates grow; their sets are gone then, and applied with the phase."""
         clock, patience = self._clock, self._options.patience
@@ -199,6 +263,12 @@ class _Run:
                 yield from make_room(
                     self._kube, step.growth, live, removal, patience.timeout, clock.monotonic, self._alive
                 )
+
+    def _discard(self) -> Iterator[Event]:
+        """Delete the claims that the user gave up, before a pod can take them."""
+        clock, space = self._clock, self._release.namespace
+        removal = Removal(self._kube, space, self._options.patience, clock.monotonic, self._alive)
+        yield from scaling.discard(self._kube, space, self._planned.discard, removal)
 
     def _live(self, ref: ObjectRef) -> Json:
         return self._runner.applied.get(ref) or self._survey.live[ref]
@@ -227,18 +297,31 @@ class _Run:
             profile=release.profile.name,
             profile_version=release.profile.version,
             environment=release.environment,
-            values=release.values.masked(),
+            # Of a step of scaling, those that the last one leads to: that is what the user asked for.
+            values=self._planned.release.values.masked(),
             status="pending",
-            revision=(before.revision if before else 0) + 1,
+            revision=(before.revision if before else 0) + (1 if self._reached is None else 0),
             inventory=tuple(entries.values()),
             history=before.history if before else (),
             manifests=tuple(masked(manifest, release.values.secret_paths) for manifest in release.manifests),
             updated=self._clock.now(self._kube),
             resource_version=before.resource_version if before else "",
+            scaling=self._mark(before),
         )
         return save(self._kube, record)
 
-    def _record(self, record: ReleaseRecord, status: str) -> None:
+    def _mark(self, before: ReleaseRecord | None) -> tuple[int, int] | None:
+        if self._stage is None:
+            return before.scaling if before else None
+        step = self._stage.step
+        return None if step.origin == step.replicas else (step.origin, step.replicas)
+
+    @property
+    def _on_the_way(self) -> bool:
+        return self._stage is not None and self._stage is not self._planned.stages[-1]
+
+    def _with_inventory(self, record: ReleaseRecord) -> ReleaseRecord:
+        """The record, with what is known now of each object."""
         release = self._release
         gone = {step.ref for step in self._done if step.action == "deleted"}
         untouched = {step.ref for step in self._done if step.action == "unchanged"}
@@ -255,23 +338,29 @@ class _Run:
                 made = manifest_hash(manifests[entry.ref].body)
                 entry = replace(entry, uid=live["metadata"]["uid"], manifest_hash=made, live_digest=digest)
             entries.append(entry)
-        revision = Revision(
-            record.revision,
-            self._clock.now(self._kube),
-            _who(),
-            status,
-            record.profile_version,
-            record.values,
-            __version__,
-        )
-        save(
+        return replace(record, inventory=tuple(entries))
+
+    def _pass(self, record: ReleaseRecord) -> ReleaseRecord:
+        """A step of scaling has ended, and another one follows."""
+        return save(self._kube, replace(record, scaling=None, updated=self._clock.now(self._kube)))
+
+    def _give_up(self, record: ReleaseRecord, error: BaseException) -> None:
+        with suppress(BerthError):  # What went wrong first is what the user must read.
+            self._close(record, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+
+    def _close(self, record: ReleaseRecord, status: str) -> ReleaseRecord:
+        """The run has ended, one way or the other."""
+        now = self._clock.now(self._kube)
+        revision = Revision(record.revision, now, _who(), status, record.profile_version, record.values, __version__)
+        rests = record.scaling is not None and record.scaling[1] == 0
+        return save(
             self._kube,
             replace(
                 record,
                 status=status,
-                inventory=tuple(entries),
                 history=(*record.history, revision)[-10:],
-                updated=self._clock.now(self._kube),
+                updated=now,
+                scaling=record.scaling if rests or status != "deployed" else None,
             ),
         )
 
@@ -293,11 +382,20 @@ class _Run:
     def _note_event(self, event: Event) -> Event:
         if isinstance(event, StepDone):
             self._done.append(event)
+        if isinstance(event, OperationDone) and event.outcome == "not run":
+            self._not_run.append(event.operation)
         return event
 
     def _note(self, event: StepDone) -> StepDone:
         self._done.append(event)
         return event
+
+
+def _unasked(names: Sequence[str]) -> str:
+    """What the verdict says of operations that were not run."""
+    if len(names) < 2:
+        return f"; operation {names[0]} was not run" if names else ""
+    return f"; operations {', '.join(names)} were not run"
 
 
 def _who() -> str:

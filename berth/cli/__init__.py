@@ -13,11 +13,28 @@ from berth.cli.cluster import cluster
 from berth.cli.common import DEFAULTS
 from berth.cli.dns import dns
 from berth.cli.lint import lint
+from berth.cli.operate import operate
 from berth.cli.profiles import profiles
 from berth.cli.rehearse import rehearse
 from berth.cli.render import render
+from berth.cli.scale import scale
+from berth.cli.status import diagnose, status
 
-namespace = Collection(render, lint, lifecycle.plan, lifecycle.up, lifecycle.teardown, profiles, cluster, dns, rehearse)
+namespace = Collection(
+    render,
+    lint,
+    lifecycle.plan,
+    lifecycle.up,
+    lifecycle.teardown,
+    profiles,
+    cluster,
+    dns,
+    rehearse,
+    scale,
+    status,
+    diagnose,
+    operate,
+)
 namespace.configure(DEFAULTS)
 
 # A short command makes some ten thousands of objects and keeps nearly all: looking through them for cycles, while they

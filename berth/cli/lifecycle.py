@@ -56,12 +56,12 @@ def up(ctx: Context, flags: Flags) -> int | None:
     from berth.output import printer
 
     shown = printer(flags.output)
-    patience = _patience(ctx, flags)
+    patience = patience_of(ctx, flags)
     target = targets.choose(ctx, flags, lambda: _releases(ctx, flags, ""))
     releases = _releases(ctx, flags, target.namespace)
     with closing(target.connect()) as kube, shown:
         shown.show(TargetChosen(target.description))
-        _follow(run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), stage.clock()), shown)
+        follow(run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), stage.clock()), shown)
     return ExitCode.DONE
 
 
@@ -90,7 +90,7 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
     data = one_of("data", flags.data or ("ask" if on_terminal() else "keep"), ("ask", "keep", "delete"))
     volumes = one_of("volumes", flags.volumes, ("keep", "delete"))
     shown = printer(flags.output)
-    patience = _patience(ctx, flags)
+    patience = patience_of(ctx, flags)
     target = targets.choose(ctx, flags)
     namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
     with closing(target.connect()) as kube:
@@ -116,11 +116,11 @@ def teardown(ctx: Context, flags: Flags) -> int | None:
                 if stage.rehearsed():
                     which = "" if named else f" --name {record.name} --namespace {record.namespace}"
                     command = stage.again(f"teardown{which} --data delete")
-                _follow(run(kube, seen, chosen, stage.clock(), command), shown)
+                follow(run(kube, seen, chosen, stage.clock(), command), shown)
     return ExitCode.DONE
 
 
-def _follow(events: Generator[Event, None, None], shown: Printer) -> None:
+def follow(events: Generator[Event, None, None], shown: Printer) -> None:
     """Show what happens until the run ends.
 
     A Ctrl-C that comes while something is being shown is handed to the run: it alone knows what stands, and holds the
@@ -167,7 +167,8 @@ def _releases(ctx: Context, flags: Flags, namespace: str) -> tuple[Release, ...]
     return prepare(open_library(), requests(ctx, flags, namespace))
 
 
-def _patience(ctx: Context, flags: Flags) -> Patience:
+def patience_of(ctx: Context, flags: Flags) -> Patience:
+    """How long to wait, by the options, ``invoke.yaml``, or as usual."""
     from berth.cluster.waiting import Patience
     from berth.core.quantities import parse_duration
 

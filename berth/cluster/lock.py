@@ -218,6 +218,16 @@ class Lock:
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
 
 
+def held_by(lease: Json, now: datetime) -> str:
+    """Who holds a release by its Lease, as user@host; "" where nobody does any more. ``now`` is the server's time."""
+    holder = str(dig(lease, "spec", "holderIdentity", default="") or "")
+    renewed = _parse(dig(lease, "spec", "renewTime"))
+    seconds = float(dig(lease, "spec", "leaseDurationSeconds") or DURATION)
+    if not holder or renewed is None or now >= renewed + timedelta(seconds=seconds + GRACE) or _is_dead(holder):
+        return ""
+    return holder.split("/")[0]
+
+
 def own_holder() -> str:
     """Who this process is: user@host/pid/machine/random."""
     import getpass  # Only runs that write need it.

@@ -24,6 +24,17 @@ QUIET = 0.005
 pass_time: Callable[[Mapping[str, int] | None], None] | None = None
 
 
+def rest(seconds: float, monotonic: Callable[[], float], alive: Callable[[], None]) -> None:
+    """Let so many seconds of a clock go by, without looking at the cluster; ``alive`` may raise to end it."""
+    until = monotonic() + seconds
+    while (left := until - monotonic()) > 0:
+        alive()
+        if pass_time is None:
+            time.sleep(min(left, TICK))
+        else:
+            pass_time({})
+
+
 class Mirror:
     """Follows kinds until it is closed; what it holds changes only inside `take`, so one thread may use it freely."""
 

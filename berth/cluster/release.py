@@ -72,7 +72,10 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRecord:
-    """What is known of a release. ``resource_version`` is "" for a record that was not saved yet."""
+    """What is known of a release. ``resource_version`` is "" for a record that was not saved yet.
+
+    ``scaling`` is the step (from, to) by which its set is scaled and which has not ended; (from, 0) for one that rests.
+    """
 
     name: str
     namespace: str
@@ -88,6 +91,7 @@ class ReleaseRecord:
     updated: datetime
     resource_version: str = ""
     uid: str = ""
+    scaling: tuple[int, int] | None = None
 
     @property
     def ref(self) -> ObjectRef:
@@ -249,6 +253,7 @@ def _squeeze(record: ReleaseRecord) -> bytes:
         "inventory": [_entry(entry) for entry in record.inventory],
         "history": [_revision(revision) for revision in record.history],
         "manifests": record.manifests,
+        **({"scaling": record.scaling} if record.scaling else {}),
     }
     # zlib's gzip header has no time in it: the same record gives the same bytes.
     packer = zlib.compressobj(level=6, wbits=31)
@@ -323,8 +328,9 @@ def _read(secret: Json) -> ReleaseRecord:
             updated=datetime.fromisoformat(body["updated"]),
             resource_version=str(meta.get("resourceVersion", "")),
             uid=str(meta.get("uid", "")),
+            scaling=(int(body["scaling"][0]), int(body["scaling"][1])) if body.get("scaling") else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise _broken(where, error) from None
 
 

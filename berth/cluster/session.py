@@ -40,6 +40,14 @@ class Reply:
     refused: Status | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A try to switch protocols: the connection, or the refusal twice over, for whoever retries."""
+
+    result: Stream | Status
+    refused: Status | None
+
+
 class Session:
     """What ``Kube`` speaks through. ``observe`` is called with every Exchange, from any thread."""
 
@@ -131,22 +139,55 @@ class Session:
             WireError: the connection failed.
             BerthError: the server refused.
         """
-        stream = self._open(path, read_timeout)
+        opened = self._open("WATCH", path, 200, read_timeout)
+        if isinstance(opened, Stream):
+            return opened
+        raise refusal(opened, verb, what, self.description)
+
+    def upgrade(
+        self, path: str, headers: Mapping[str, str], verb: str, what: str, *, timeout: float
+    ) -> Stream | Status:
+        """Begin to speak another protocol, which ``headers`` ask for; or the refusal.
+
+        What the server may have acted upon is not sent again.
+
+        Raises:
+            TargetError: no answer.
+            ClusterError: the server kept saying that it is in trouble.
+        """
+
+        def once() -> _Opened:
+            opened = self._open("EXEC", path, 101, timeout, headers)
+            return _Opened(opened, None) if isinstance(opened, Stream) else _Opened(opened, opened)
+
+        try:
+            return self.retry.run(once, repeatable=False).answer.result
+        except GivenUp as error:
+            raise self._gave_up(error, verb, what) from error.wire
+
+    def _open(
+        self, name: str, path: str, wanted: int, timeout: float, headers: Mapping[str, str] | None = None
+    ) -> Stream | Status:
+        """A stream whose status is the wanted one, or the refusal; ``name`` is what the exchange is noted as."""
+        stream = self._stream(name, path, timeout, headers)
         if stream.status == 401 and self._transport.endpoint.credentials.renew():
             stream.close()
-            stream = self._open(path, read_timeout)
-        if stream.status == 200:
+            stream = self._stream(name, path, timeout, headers)
+        if stream.status == wanted:
             return stream
         try:
-            status = read_status(stream.status, stream.read(), stream.headers)
+            return read_status(stream.status, stream.read(), stream.headers)
         finally:
             stream.close()
-        raise refusal(status, verb, what, self.description)
 
-    def _open(self, path: str, read_timeout: float) -> Stream:
+    def _stream(self, name: str, path: str, timeout: float, headers: Mapping[str, str] | None) -> Stream:
         begun = time.monotonic()
-        stream = self._transport.stream(path, read_timeout=read_timeout)
-        self._note("WATCH", path, stream.status, begun)
+        stream = self._transport.stream(path, read_timeout=timeout, headers=headers)
+        try:
+            self._note(name, path, stream.status, begun)
+        except BaseException:
+            stream.close()
+            raise
         return stream
 
     def _send(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> Response:

@@ -166,15 +166,17 @@ class Transport:
                 self._keep(connection)
             return Response(response.status, response.headers, data)
 
-    def stream(self, path: str, *, read_timeout: float) -> Stream:
+    def stream(self, path: str, *, read_timeout: float, headers: Mapping[str, str] | None = None) -> Stream:
         """Begin a GET whose answer is read line by line; ``read_timeout`` seconds without a byte end it.
+
+        With headers that ask for it, the answer may switch protocols: then ``Stream.bare`` is what is left.
 
         Raises:
             Unreachable, Broken, Stalled: see the module.
         """
         connection = self._connection()
         try:
-            response = self._begin(connection, "GET", path, None, None, read_timeout)
+            response = self._begin(connection, "GET", path, None, headers, read_timeout)
         except BaseException:
             connection.close()
             raise
@@ -224,7 +226,8 @@ class Transport:
         try:
             connection.putrequest(method, self._prefix + path, skip_accept_encoding=True)
             for name, value in self._common:
-                connection.putheader(name, value)
+                if headers is None or name not in headers:
+                    connection.putheader(name, value)
             for name, value in (*self.endpoint.credentials.headers().items(), *(headers or {}).items()):
                 connection.putheader(name, value)
             if body is not None:
@@ -324,6 +327,18 @@ class Stream:
     def read(self, timeout: float = 10.0) -> bytes:
         """All of it, for an answer that turned out to be an error."""
         return _read_all(self._connection, self._response, time.monotonic() + timeout)
+
+    def bare(self) -> tuple[socket.socket, bytes]:
+        """The connection below an answer that switched protocols, and what has come in over it behind that answer."""
+        if self._socket is None:
+            raise Broken("the connection is closed")
+        self._socket.setblocking(False)
+        try:
+            return self._socket, self._response.fp.peek()
+        except ssl.SSLWantReadError:
+            return self._socket, b""
+        except OSError as error:
+            raise Broken(_words(error)) from error
 
     def lines(self) -> Iterator[bytes]:
         """Whole lines without their end, as they arrive; a last line that was cut short is dropped.

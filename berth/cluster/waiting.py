@@ -6,14 +6,14 @@ The clock comes in as arguments; the watches and their threads are the mirror's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from berth.cluster.evidence import last_lines, read_evidence
 from berth.cluster.kube import Kube
 from berth.cluster.mirror import Mirror
-from berth.core.diagnosis import Cause, Scene, Weight, diagnose
-from berth.core.errors import BerthError, ClusterError, FailedError, Problem, TimedOutError
+from berth.core.diagnosis import Cause, Scene, Weight, diagnose, explained
+from berth.core.errors import ClusterError, FailedError, Problem, TimedOutError
 from berth.core.events import Event, Notice, OrdinalFailed, OrdinalState, PodRow, StillWaiting
 from berth.core.objects import INSTANCE_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id, claim_name, dig, ordinals
 from berth.core.progress import ordinal_state
@@ -56,8 +56,7 @@ class Waiting:
         self._shown: dict[tuple[str, int], OrdinalState] = {}
         self._suspects: dict[tuple[str, int], float] = {}
         self._missing: dict[ObjectRef, float] = {}
-        self._classes: dict[str, Json] | None = None
-        self._events: Sequence[Json] = ()
+        self._evidence = Scene()
         self._since = ""
 
     def until_current(self, refs: Sequence[ObjectRef], alive: Callable[[], None]) -> Iterator[Event]:
@@ -184,11 +183,10 @@ class Waiting:
         return max([self._now(), *(datetime.fromisoformat(text) for text in made if text)])
 
     def _causes(self, waiting: Sequence[ObjectRef]) -> dict[tuple[str, int], Cause]:
-        scene = Scene(
-            list(self._mirror.all("Pod").values()),
-            self._mirror.all("PersistentVolumeClaim"),
-            self._classes,
-            self._events,
+        scene = replace(
+            self._evidence,
+            pods=list(self._mirror.all("Pod").values()),
+            claims=self._mirror.all("PersistentVolumeClaim"),
             now=self._now(),
             since=self._since,
         )
@@ -219,27 +217,15 @@ class Waiting:
         return [ref for ref, since in self._missing.items() if now - since >= _LOOK]
 
     def _look(self) -> None:
-        """Read what explains a silence, and is not worth a watch: events, and which classes exist."""
-        with suppress(BerthError):  # Without permission the diagnosis does without.
-            self._events = self._kube.list("", "Event", self._namespace).items
-        with suppress(BerthError):
-            found = self._kube.list("storage.k8s.io", "StorageClass").items
-            self._classes = {body["metadata"]["name"]: body for body in found}
+        """Read what explains a silence, and is not worth a watch: events, classes, volumes, nodes."""
+        self._evidence = read_evidence(self._kube, self._namespace)
 
     def _explain(self, causes: dict[tuple[str, int], Cause]) -> Iterator[OrdinalFailed]:
         worth = {key: cause for key, cause in causes.items() if cause.reason not in ("Waits", "NotCreated")} or causes
         for (set_name, ordinal), cause in sorted(worth.items()):
-            log: tuple[str, ...] = ()
-            if cause.logs:
-                log = self._log_lines(cause.logs.pod, cause.logs.container, cause.logs.previous)
+            log = last_lines(self._kube, self._namespace, cause.logs) if cause.logs else ()
+            cause = explained(cause, log)
             yield OrdinalFailed(set_name, ordinal, cause.reason, cause.message, cause.hint, log)
-
-    def _log_lines(self, pod: str, container: str, previous: bool) -> tuple[str, ...]:
-        try:
-            text = self._kube.logs(self._namespace, pod, container, tail=10, previous=previous)
-        except BerthError:
-            return ()  # No log is no reason to hide the cause.
-        return tuple(text.rstrip().splitlines()[-10:])
 
     def _ended(self, waiting: Sequence[ObjectRef], failed: bool, seconds: float) -> ClusterError | TimedOutError:
         problems = [

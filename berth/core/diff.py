@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -143,7 +143,7 @@ def _walk(path: tuple[str | int, ...], old: Any, new: Any) -> Iterator[Change]:
 
 
 def _walk_lists(path: tuple[str | int, ...], old: list[Any], new: list[Any]) -> Iterator[Change]:
-    key = _list_key(old, new)
+    key = list_key(old, new)
     if key is None:
         for index in range(max(len(old), len(new))):
             before = old[index] if index < len(old) else ABSENT
@@ -158,7 +158,7 @@ def _walk_lists(path: tuple[str | int, ...], old: list[Any], new: list[Any]) -> 
             yield Change(f"{base}[{key}={name}]{rest}", change.old, change.new)
 
 
-def _list_key(old: list[Any], new: list[Any]) -> str | None:
+def list_key(old: list[Any], new: list[Any]) -> str | None:
     """The key that names the elements of both lists, when every element has it and none has it twice."""
     items = old + new
     if not items or not all(isinstance(item, Mapping) for item in items):
@@ -183,14 +183,15 @@ def _differs(path: tuple[str | int, ...], old: Any, new: Any) -> Iterator[Change
     elif isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
         for index, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from _differs((*path, index), before, after)
-    elif not _same(path, old, new):
+    elif not same_value(path, old, new):
         yield Change(field_path(path), old, new)
 
 
-def _same(path: tuple[str | int, ...], old: Any, new: Any) -> bool:
+def same_value(path: Sequence[object], old: Any, new: Any) -> bool:
+    """Whether two scalars mean the same: amounts of resources may be written in several ways."""
     if old == new:
         return True
-    if path[-2:-1] in (("requests",), ("limits",)) and ABSENT not in (old, new):
+    if tuple(path[-2:-1]) in (("requests",), ("limits",)) and ABSENT not in (old, new):
         try:
             return parse_quantity(old) == parse_quantity(new)
         except InputError:

@@ -98,6 +98,23 @@ class OrdinalFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class OperationDone:
+    """An operation of the profile ended in some pods of a set in the same way.
+
+    ``outcome`` is passed, failed, timed out or not run; ``message`` says why it did not pass, ``output`` holds the last
+    lines that it printed then.
+    """
+
+    operation: str
+    set_name: str
+    pods: tuple[str, ...]
+    outcome: str
+    message: str = ""
+    output: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class PodRow:
     """One line of the final table: a pod, its stage, where it runs, and its claims with size and class."""
 
@@ -133,5 +150,6 @@ Event = (
     | OrdinalState
     | StillWaiting
     | OrdinalFailed
+    | OperationDone
     | ReleaseDone
 )

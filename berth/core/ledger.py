@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from berth.core.objects import INSTANCE_LABEL, MANAGED_BY_LABEL, Json, claim_ordinal, dig
+from berth.core.objects import INSTANCE_LABEL, MANAGED_BY_LABEL, UNUSABLE_ANNOTATION, Json, claim_ordinal, dig
 
 
 class Fate(StrEnum):
@@ -146,7 +146,10 @@ def _line(
         classes.get(class_name) or {}, "reclaimPolicy", default="unknown"
     )
     phase = str(dig(claim, "status", "phase", default="Pending"))
-    if not delete_claims:
+    unusable = dig(claim, "metadata", "annotations", UNUSABLE_ANNOTATION)
+    if not delete_claims and unusable:
+        fate, why = Fate.KEPT, f"the claim stays, and no pod may take it again: {unusable}"
+    elif not delete_claims:
         fate, why = Fate.KEPT, "the claim stays, and a later up takes it again"
     elif not volume_name:
         fate, why = Fate.DELETED, "never bound, holds no data"

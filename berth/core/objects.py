@@ -53,6 +53,8 @@ CHECKSUM_ANNOTATION = "berth.dev/config-checksum"
 GENERATED_ANNOTATION = "berth.dev/generated-keys"
 #: Set to "data" on a Secret that must live as long as the claims, for it opens what is inside them.
 KEEP_ANNOTATION = "berth.dev/keep-with"
+#: On a claim that no pod may take again: why, and since when.
+UNUSABLE_ANNOTATION = "berth.dev/unusable"
 #: The name under which berth applies (server-side apply's field manager).
 FIELD_MANAGER = "berth"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from berth.core import operations
 from berth.core import schema as schemas
 from berth.core.errors import Position, Problem, ProfileError, did_you_mean
 from berth.core.objects import Json, field_path
@@ -50,7 +51,8 @@ PROFILE_SCHEMA: Json = {
         },
         "operations": {
             "type": "object",
-            "additionalProperties": _MAPPING,
+            "propertyNames": {"pattern": operations.NAME},
+            "additionalProperties": operations.OPERATION_SCHEMA,
             "description": "Commands that operate the engine, by role",
         },
         "lint": {
@@ -177,7 +179,10 @@ def load(name: str, fetch: Callable[[str], Source]) -> Profile:
             ) from None
         chain.append(_read(source))
         wanted = chain[-1].data.get("extends")
-    return _stack(chain)
+    profile = _stack(chain)
+    if not profile.abstract:  # What only bears others may leave to them what its operations lack.
+        operations.operations_of(profile)
+    return profile
 
 
 def merge(base: Any, over: Any) -> Any:

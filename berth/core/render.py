@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from jinja2 import BaseLoader, UndefinedError
@@ -13,7 +13,7 @@ from berth.core.complete import complete
 from berth.core.draft import Draft, Origins
 from berth.core.errors import InputError, Position, Problem, TemplateError, did_you_mean
 from berth.core.explain import FailedOnPurpose, explain, hide, origins
-from berth.core.objects import Manifest
+from berth.core.objects import Json, Manifest
 from berth.core.order import phases
 from berth.core.profile import Profile
 from berth.core.provenance import OPEN, paths_of, track
@@ -25,7 +25,10 @@ from berth.core.values import Values
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One installation of a profile, ready to be applied; ``manifests`` are in apply order."""
+    """One installation of a profile, ready to be applied; ``manifests`` are in apply order.
+
+    ``again`` renders it with some values changed, where it was made from a profile's files.
+    """
 
     name: str
     namespace: str
@@ -33,6 +36,7 @@ class Release:
     environment: str | None
     values: Values
     manifests: tuple[Manifest, ...]
+    again: Callable[[Json], Release] | None = field(default=None, compare=False, repr=False)
 
 
 @runtime_checkable

@@ -25,7 +25,7 @@ class Source:
     def __str__(self) -> str:
         """As a sentence names it: profile nginx (profiles/nginx.yaml:12), prod.yaml:3, --set #2."""
         place = f"{self.position.file}:{self.position.line}" if self.position.line else self.position.file
-        return place if self.layer in ("--set", "--values") else f"{self.layer} ({place})"
+        return place if self.layer.startswith("--") else f"{self.layer} ({place})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,13 @@ def get(data: Any, path: str) -> Any:
 
 
 def merge(
-    profile: Profile, environment: str | None = None, files: Sequence[tuple[str, str]] = (), sets: Sequence[str] = ()
+    profile: Profile,
+    environment: str | None = None,
+    files: Sequence[tuple[str, str]] = (),
+    sets: Sequence[str] = (),
+    last: Sequence[Layer] = (),
 ) -> Values:
-    """The values of a release: profile < environment < files (name, text), in order < sets ("a.b=c"), in order.
+    """The values of a release: profile < environment < files (name, text) < sets ("a.b=c") < last, each in order.
 
     Raises:
         ProfileError: the profile has no such environment.
@@ -124,6 +128,8 @@ def merge(
         merging.add_file(name, text)
     for number, assignment in enumerate(sets, 1):
         merging.assign(number, assignment)
+    for layer in last:
+        merging.add(layer)
     return merging.finish()
 
 
@@ -224,7 +230,7 @@ class _Merging:
         for length in range(len(path), 0, -1):
             source = self.sources.get(path[:length])
             if source is not None:
-                why = "" if source.layer in ("--set", "--values") else f"it is set by {source.layer}"
+                why = "" if source.layer.startswith("--") else f"it is set by {source.layer}"
                 return Problem(what, str(source.position), why, hint)
         return Problem(what, hint=hint)
 

@@ -9,6 +9,7 @@ from berth.core.events import (
     Event,
     Ledger,
     Notice,
+    OperationDone,
     OrdinalFailed,
     OrdinalState,
     PhaseStarted,
@@ -79,6 +80,8 @@ def _lines(event: Event) -> list[str]:
             return [head, *(f"  {why}" for why in event.why)]
         case OrdinalFailed():
             return failure_lines(event)
+        case OperationDone():
+            return operation_lines(event)
         case ReleaseDone():
             return recap_lines(event)
     assert_never(event)
@@ -91,6 +94,16 @@ def failure_lines(event: OrdinalFailed) -> list[str]:
     if event.hint:
         shown.append(f"    try: {event.hint}")
     return shown
+
+
+def operation_lines(event: OperationDone) -> list[str]:
+    """What came of an operation: in how many pods it passed, or in which it did not, why, and what it printed."""
+    if event.outcome == "passed":
+        number = f"{len(event.pods)} pod" + ("s" if len(event.pods) != 1 else "")
+        return [f"  operation {event.operation}: passed on {number} of {event.set_name}"]
+    where = f"on {event.set_name}" if event.outcome == "not run" else f"in {', '.join(event.pods)}"
+    why = f": {event.message}" if event.message else ""
+    return [f"  operation {event.operation}: {event.outcome} {where}{why}", *(f"    | {line}" for line in event.output)]
 
 
 def recap_lines(event: ReleaseDone) -> list[str]:

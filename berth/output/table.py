@@ -15,6 +15,7 @@ from berth.core.events import (
     Event,
     Ledger,
     Notice,
+    OperationDone,
     OrdinalFailed,
     OrdinalState,
     PhaseStarted,
@@ -37,6 +38,7 @@ _ACTION_STYLES = {
     "unchanged": "dim",
     "kept": "cyan",
 }
+_OUTCOME_STYLES = {"passed": "green", "not run": "yellow"}
 #: More ordinals than this would not fit a screen; the busiest are shown then.
 _MAX_ROWS = 24
 
@@ -86,6 +88,8 @@ class TablePrinter:
                 self._print(lines(event), "yellow")
             case OrdinalFailed():
                 self._print(lines(event), "red")
+            case OperationDone():
+                self._print(lines(event), _OUTCOME_STYLES.get(event.outcome, "red"))
             case ReleaseDone():
                 self._ordinals.clear()
                 self._title = ""

@@ -46,9 +46,22 @@ others() {
   return 1
 }
 
+login="port=5432 user=replicator passfile=$standby/passfile connect_timeout=10"
+
+rm -f "$standby/standby.conf"
 if [ "$ordinal" = "$PRIMARY_ORDINAL" ]; then
-  rm -f "$standby/standby.conf"
   if [ "$empty" = no ]; then
+    # The others are in DNS since long, whether this pod is or not yet; an empty answer may be one of a moment.
+    tries=0
+    while members=$(getent ahosts "$DOMAIN" | awk '{print $1}' | sort -u); [ -z "$members" ] && [ $tries -lt 10 ]; do
+      tries=$((tries + 1))
+      sleep 1
+    done
+    for peer in $(echo "$members" | grep -vxF "$(hostname -i | tr ' ' '\n')" || :); do
+      answers "$peer" || continue
+      state=$(psql --no-psqlrc -w -Atqc "SELECT pg_is_in_recovery()" "$login host=$peer dbname=postgres") || continue
+      [ "$state" = t ] || refuse "the member at $peer was promoted and takes writes: two primaries would diverge. Set primaryOrdinal to its ordinal"
+    done
     [ ! -e "$PGDATA/standby.signal" ] || refuse "this pod is to be the primary, and its data is a standby's that was not promoted: see the promotion steps of the profile, or set primaryOrdinal back"
     say "primary, with its data"
     exit 0
@@ -75,7 +88,7 @@ if [ "$ordinal" = "$PRIMARY_ORDINAL" ]; then
 fi
 
 # --- a standby ----------------------------------------------------------------------------------------------------
-conninfo="host=$primary port=5432 user=replicator passfile=$standby/passfile application_name=$HOSTNAME connect_timeout=10"
+conninfo="host=$primary $login application_name=$HOSTNAME"
 sql() { psql --no-psqlrc -w -v ON_ERROR_STOP=1 -Atqc "$1" "$conninfo dbname=postgres"; }
 # Makes the slot; one that lost its log is of no use and is made anew.
 slot_ready() {
@@ -83,10 +96,27 @@ slot_ready() {
   sql "SELECT pg_create_physical_replication_slot('$slot', true) WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '$slot')" > /dev/null
 }
 
-cat > "$standby/standby.conf" <<CONF
+# A standby does not start with less of these than its primary has. Lowered, they reach the standbys first, so that a
+# standby keeps what the primary has; it takes the lower value with its next start after the primary's.
+required="'max_connections', 'max_locks_per_transaction', 'max_prepared_transactions', 'max_wal_senders', 'max_worker_processes'"
+remembered=$VOLUME/.required-settings
+remember() {
+  sql "SELECT name || ' ' || setting FROM pg_settings WHERE name IN ($required)" > "$remembered.new"
+  mv "$remembered.new" "$remembered"
+}
+configure() {
+  cat > "$standby/standby.conf" <<CONF
 primary_conninfo = '$conninfo'
 primary_slot_name = '$slot'
 CONF
+  [ -e "$remembered" ] || return 0
+  while read -r name theirs; do
+    ours=$(postgres -C "$name" -c config_file=/etc/postgresql/postgresql.conf)   # Fails, with the line, where it is wrong.
+    [ "$ours" -lt "$theirs" ] || continue
+    say "keeping $name = $theirs, which the primary has, until this pod starts again after the primary has $ours"
+    echo "$name = $theirs" >> "$standby/standby.conf"
+  done < "$remembered"
+}
 
 if [ "$empty" = no ]; then
   [ -e "$PGDATA/standby.signal" ] || refuse "this pod is to be a standby of ordinal $PRIMARY_ORDINAL, and its data was a primary's: two primaries would diverge. Keep what you need of it, delete its claim, and it is copied anew"
@@ -97,9 +127,11 @@ if [ "$empty" = no ]; then
     lost=$(sql "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$slot' AND wal_status = 'lost'")
     [ "$lost" = 0 ] || refuse "the primary no longer has the log that this standby needs: delete its claim, and it is copied anew"
     slot_ready
+    remember
   else
     say "the primary does not answer; starting with the data as it is"
   fi
+  configure
   say "standby of $primary"
   exit 0
 fi
@@ -118,4 +150,6 @@ chmod 0700 "$PGDATA.tmp"
 mkdir -p "$(dirname "$PGDATA")"
 sync
 mv "$PGDATA.tmp" "$PGDATA"
+remember
+configure
 say "standby of $primary, copied"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from berth.actions.diagnose import diagnose
+from berth.actions.status import Selection, status
 from berth.cluster.kube import Kube
 from berth.cluster.target import resolve
 from berth.core.errors import DeniedError, ExitCode
@@ -90,6 +92,23 @@ def test_the_role_of_one_namespace_is_enough_for_most(kube: Kube, account: Accou
     assert done(take_down(team, space, "nginx", data=True)).succeeded
 
 
+def test_a_status_leaves_out_what_may_not_be_read(kube: Kube, account: Account, space: str) -> None:
+    wanted = release("httpd", space, f"storage.className=team-{space}", "replicas=1")
+    bring_up(kube, wanted)
+    team = account(["Role/berth"])
+    found = status(team, Selection(space), None)
+    assert found.notes == ("may not be read, and is left out: StorageClass",)
+    (one,) = found.reports
+    assert one.verdict.current and one.drift == ()
+    assert one.sets[0].ordinals[0].node and not one.sets[0].ordinals[0].zone
+    with pytest.raises(DeniedError, match="secrets"):
+        status(team, Selection(None), None)
+    kube.delete(ObjectRef("", "Service", space, "httpd-service"))
+    _, wrong = diagnose(team, Selection(space), None)
+    assert [one.cause.reason for one in wrong[space, "httpd"]] == ["Missing"]
+    take_down(kube, space, "httpd", data=True)
+
+
 def test_each_missing_permission_is_named(kube: Kube, account: Account, space: str) -> None:
     team = account(["Role/berth", "ClusterRole/berth"])
     with pytest.raises(DeniedError) as caught:
@@ -104,3 +123,22 @@ def test_nothing_at_all(kube: Kube, account: Account, space: str) -> None:
     team = account([])
     with pytest.raises(DeniedError, match=r"secrets"):
         bring_up(team, release("nginx", space))
+
+
+def test_operations_that_may_not_be_run_are_said_before_a_set_is_scaled(
+    kube: Kube, account: Account, space: str
+) -> None:
+    wanted = release("zookeeper", space, "spread.hostname=soft", "storage.className=local-path")
+    bring_up(kube, wanted)
+    kube.delete(ObjectRef("coordination.k8s.io", "Lease", space, "berth.release.zookeeper"))
+    team = account(["Role/berth"])
+    role = ObjectRef("rbac.authorization.k8s.io", "Role", space, f"berth-{space}")
+    rules = [rule for rule in (kube.get(role) or {})["rules"] if "pods/exec" not in rule["resources"]]
+    kube.patch(role, {"rules": rules})
+    larger = release("zookeeper", space, "spread.hostname=soft", "storage.className=local-path", "replicas=5")
+    with pytest.raises(DeniedError, match="may not create pods/exec") as caught:
+        eventually(lambda: not team.can("create", "", "pods", space, "", "exec") or None)
+        bring_up(team, larger)
+    assert "afterScaleUp" in str(caught.value)
+    body = kube.get(ObjectRef("apps", "StatefulSet", space, "zookeeper"))
+    assert body is not None and body["spec"]["replicas"] == 3

@@ -185,6 +185,26 @@ def test_a_pod_that_fits_nowhere(kube: Kube, space: str) -> None:
     assert causes[0].reason == "Unschedulable" and "node(s)" in causes[0].message
 
 
+def test_a_cordoned_node_is_named_and_used_once_it_is_uncordoned(kube: Kube, space: str) -> None:
+    """On a node of the test's own, made like one that is there, and tainted: others use the cluster too."""
+    like, name = kube.list("", "Node").items[0]["metadata"], f"node-{space}"
+    labels = like["labels"] | {"kubernetes.io/hostname": name, "berth-test": name}
+    meta = {"name": name, "labels": labels, "annotations": like.get("annotations", {})}
+    spec = {"unschedulable": True, "taints": [{"key": "berth-test", "effect": "NoSchedule"}]}
+    kube.create({"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": spec})
+    mine = (f"nodeSelector.berth-test={name}", 'tolerations=[{"key": "berth-test", "operator": "Exists"}]')
+    node, wanted = ObjectRef("", "Node", "", name), (*mine, "replicas=1")
+    try:
+        causes, _ = failing(kube, space, *wanted)
+        assert causes[0].reason == "Unschedulable" and "1 node(s) were unschedulable" in causes[0].message
+        kube.patch(node, {"spec": {"unschedulable": None}})  # The taint that it stands for goes with it.
+        assert done(bring_up(kube, release("nginx", space, *wanted))).succeeded
+        assert pods(kube, space)["web-0"]["spec"]["nodeName"] == name
+        take_down(kube, space, "nginx", data=True)
+    finally:
+        kube.delete(node)
+
+
 def test_a_probe_that_never_passes_times_out(kube: Kube, space: str) -> None:
     quick = Patience(timeout=8, suspect=60)
     causes, said = failing(kube, space, 'podAnnotations={"berth.dev/fault": "unready"}', patience=quick)

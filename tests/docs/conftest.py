@@ -6,7 +6,8 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,14 @@ def record_docs(request: pytest.FixtureRequest) -> bool:
 
 
 class Reader:
-    """Who follows a page: ``home``, where commands run, and what of the output to show under other names."""
+    """Who follows a page: ``home``, where commands run, what of the output to show under other names, and what to
+    type in place of words of the page."""
 
     def __init__(self, home: Path, directory: Path, environment: dict[str, str]) -> None:
         """Open a shell."""
         self.directory = directory
         self.renames = {str(home): "/home/you", str(ROOT): "/home/you/berth"}
+        self.typed: dict[str, str] = {}
         self.shell = Shell(directory, environment)
 
 
@@ -59,7 +62,22 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return path
 
 
-#: Opens a reader's machine for a page, with a kubeconfig and a namespace of the shared plane, or with none.
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A namespace of a cluster that others use too, and how the reader knows it: ``default`` of a cluster of their own.
+
+    ``context`` and ``kubeconfig`` (below the home) are those that pages show; ``renames`` says how pages call what else
+    is this cluster's own.
+    """
+
+    config: Path
+    namespace: str
+    context: str
+    kubeconfig: str
+    renames: Mapping[str, str] = field(default_factory=dict)
+
+
+#: Opens a reader's machine for a page, with a cluster or with none.
 Open = Callable[..., Reader]
 
 
@@ -68,7 +86,7 @@ def open_reader(tmp_path: Path, programs: list[str]) -> Iterator[Open]:
     """Readers' machines, closed afterwards."""
     opened: list[Reader] = []
 
-    def open_one(page: Page, kubeconfig: Path | None = None, namespace: str = "") -> Reader:
+    def open_one(page: Page, cluster: Cluster | None = None) -> Reader:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
         directory = ROOT if page.settings["directory"] == "checkout" else home / "shop"
@@ -76,11 +94,14 @@ def open_reader(tmp_path: Path, programs: list[str]) -> Iterator[Open]:
         if page.settings["directory"] == "team":
             (directory / "tasks.py").write_text(_TASKS, encoding="utf-8")
         environment = _environment(home, programs)
-        if kubeconfig is not None:
-            environment["KUBECONFIG"] = str(_own_context(kubeconfig, home, namespace))
+        if cluster is not None:
+            environment["KUBECONFIG"] = str(_own_context(cluster, home))
         reader = Reader(home, directory, environment)
-        if namespace:
-            reader.renames[namespace] = "default"
+        if cluster is not None:
+            own = cluster.namespace
+            reader.renames |= {own: "default", **cluster.renames}
+            # The same namespace, in a name and as an option.
+            reader.typed = {".default.svc": f".{own}.svc", "--namespace default": f"--namespace {own}"}
         opened.append(reader)
         return reader
 
@@ -107,13 +128,13 @@ def _environment(home: Path, programs: list[str]) -> dict[str, str]:
     }
 
 
-def _own_context(kubeconfig: Path, home: Path, namespace: str) -> Path:
-    """The shared plane as if it were the reader's: context berth-local, in the page's namespace."""
-    config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-    context = config["contexts"][0]
-    context["name"] = config["current-context"] = "berth-local"
-    context["context"]["namespace"] = namespace
-    path = home / ".local/state/berth/controlplane/default/kubeconfig"
+def _own_context(cluster: Cluster, home: Path) -> Path:
+    """The cluster as if it were the reader's own: its context, in the page's namespace."""
+    config = yaml.safe_load(cluster.config.read_text(encoding="utf-8"))
+    context = next(one for one in config["contexts"] if one["name"] == config["current-context"])
+    context["name"] = config["current-context"] = cluster.context
+    context["context"]["namespace"] = cluster.namespace
+    path = home / cluster.kubeconfig
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -4,7 +4,7 @@ What counts as the same (the page "How these pages are tested" says it for reade
 
 1. ``...`` alone on a line stands for any number of lines, inside a line for any text.
 2. Masked on both sides: durations and ages, UIDs, ports of 127.0.0.1, addresses of Services and pods, the number of a
-   node, dates; the home directory is /home/you; runs of blanks count as one.
+   node, hashes of revisions, dates; the home directory is /home/you; runs of blanks count as one.
 3. Lines of an ordinal that is on its way (claim, scheduling, image, start, settling, stopping) are left out: how many
    of them there are is a matter of milliseconds. The last one that says ready or gone is compared.
 4. What happens at the same time comes in any order: neighbouring lines of objects that were created, updated or
@@ -35,7 +35,9 @@ _END = "@@berth-docs-end"
 _MASKS = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uid>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:<port>"),
-    (re.compile(r"\b10\.(?:\d{1,3}\.){2}\d{1,3}\b"), "<address>"),
+    (re.compile(r"\b(?:10\.\d{1,3}|172\.(?:1[6-9]|2\d|3[01])|192\.168)\.\d{1,3}\.\d{1,3}\b"), "<address>"),
+    # Kubernetes' own alphabet of hashes has no vowels.
+    (re.compile(r"(?<=-)(?=[a-z]*\d)[bcdfghjklmnpqrstvwxz2456789]{8,10}\b"), "<hash>"),
     (re.compile(r"\bberth-node-\d\b"), "berth-node-<n>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:\d\d)?"), "<date>"),
     (
@@ -121,8 +123,18 @@ class Shell:
         self._lines.put(None)
 
 
-def run_page(page: Page, shell: Shell, directory: Path, renames: Mapping[str, str]) -> dict[int, list[str]]:
-    """Do what the page says; the output of each command by its line, its own names (see ``renames``) put in.
+def run_page(
+    page: Page,
+    shell: Shell,
+    directory: Path,
+    renames: Mapping[str, str],
+    typed: Mapping[str, str] | None = None,
+    deadline: float = DEADLINE,
+) -> dict[int, list[str]]:
+    """Do what the page says; the output of each command by its line, the page's own names put in.
+
+    ``renames`` says what of the output the page calls otherwise, ``typed`` what of its commands is called otherwise
+    here.
 
     Raises:
         AssertionError: a command failed that the page does not show failing.
@@ -138,7 +150,10 @@ def run_page(page: Page, shell: Shell, directory: Path, renames: Mapping[str, st
             continue
         if (str(page), step.text) in not_run():
             continue
-        code, lines = shell.run(step.text)
+        text = step.text
+        for shown, own in (typed or {}).items():
+            text = text.replace(shown, own)
+        code, lines = shell.run(text, deadline)
         for own, shown in renames.items():
             lines = [line.replace(own, shown) for line in lines]
         outputs[step.line] = lines

@@ -12,19 +12,24 @@ import pytest
 
 from berth import controlplane
 from berth.cluster.kube import Kube
+from berth.cluster.target import resolve
 from tests.contract.support import kubernetes_only
-from tests.docs.conftest import Open, Reader
-from tests.docs.console import difference, run_page
+from tests.docs.conftest import Cluster, Open, Reader
+from tests.docs.console import DEADLINE, difference, run_page
 from tests.docs.pages import Page, pages
 from tests.docs.recording import record
+from tests.namespaces import restricted
+
+#: Seconds that one command may take where containers run, on a machine that runs others beside it.
+PATIENCE = 600.0
 
 
 def _with(plane: str) -> list[Page]:
     return [page for page in pages() if page.settings["plane"] == plane and page.steps]
 
 
-def _check(page: Page, reader: Reader, rewrite: bool) -> None:
-    outputs = run_page(page, reader.shell, reader.directory, reader.renames)
+def _check(page: Page, reader: Reader, rewrite: bool, deadline: float = DEADLINE) -> None:
+    outputs = run_page(page, reader.shell, reader.directory, reader.renames, reader.typed, deadline)
     if rewrite:
         record(page, outputs)
         return
@@ -61,7 +66,21 @@ def test_on_the_shared_plane(
     page: Page, open_reader: Open, plane: Path, space: str, kube: Kube, record_docs: bool
 ) -> None:
     """Pages that stay within a namespace, which is `default` in the page and one of its own here."""
-    _check(page, open_reader(page, plane, space), record_docs)
+    kubeconfig = ".local/state/berth/controlplane/default/kubeconfig"
+    _check(page, open_reader(page, Cluster(plane, space, "berth-local", kubeconfig)), record_docs)
+
+
+@pytest.mark.node
+@pytest.mark.slow
+@pytest.mark.parametrize("page", _with("node"), ids=str)
+def test_on_a_node(page: Page, open_reader: Open, node_kubeconfig: Path, node_kube: Kube, record_docs: bool) -> None:
+    """Pages on real containers, in a namespace of their own under Pod Security restricted, `default` in the page."""
+    target = resolve(None, str(node_kubeconfig), {})
+    names = {node["metadata"]["name"]: "berth-node" for node in node_kube.list("", "Node").items}
+    names[target.server] = "https://127.0.0.1:16443"
+    with restricted(node_kube, "docs") as space:
+        cluster = Cluster(node_kubeconfig, space, "team", ".kube/config", names)
+        _check(page, open_reader(page, cluster), record_docs, PATIENCE)
 
 
 @pytest.mark.controlplane

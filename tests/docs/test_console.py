@@ -23,6 +23,7 @@ from tests.docs.recording import record
         (["web-0   1/1   Running   0     9s"], ["web-0   1/1     Running   0          2m13s"]),
         (["https://127.0.0.1:16443"], ["https://127.0.0.1:1"]),
         (["pvc-790732b1-2afe-4cee-ae13-64f44bfd11ef  1Gi"], ["pvc-074b4570-afe6-4462-9501-69ebed16b363 1Gi"]),
+        (["web-0 on 10.98.0.12, of web-65b6c9f7d"], ["web-0 on 172.18.4.7, of web-7dfc4b9967"]),
         (["  created    A/a", "  created    B/b"], ["  created    B/b", "  created    A/a"]),
         (["  created    A/a", "  updated    B/b"], ["  updated    B/b", "  created    A/a"]),
         (["  web-0  ready  berth-node-1"], ["  web-0  image  on berth-node-2", "  web-0  ready  berth-node-2"]),
@@ -47,6 +48,8 @@ def test_same(shown: list[str], printed: list[str]) -> None:
         (["storage 1Gi"], ["storage 2Gi"]),
         (["  web-0  ready", "  web-1  ready"], ["  web-1  ready", "  web-0  ready"]),
         (["Kubernetes v1.36.3"], ["Kubernetes v1.35.3"]),
+        (["to web-1.web"], ["to web-2.web"]),
+        (["172.15.0.1"], ["172.15.0.2"]),
         ([], ["error: nothing"]),
     ],
 )

@@ -22,7 +22,7 @@ LANGUAGES = {"console", "yaml", "json", "python", "text", ""}
 #: What a reader would type; such a line outside a console block is a command that nobody ran.
 _COMMAND = re.compile(r"^(invoke|berth|kubectl|pip|pytest|git|docker|helm|eval) ")
 #: Tasks of this repository, which berth itself does not bring.
-_OWN_TASKS = {"test", "check", "checkov", "bench"}
+_OWN_TASKS = {"test", "test-node", "check", "checkov", "bench"}
 
 PAGES = pages()
 
@@ -100,7 +100,7 @@ def test_pages_that_are_run_say_on_what() -> None:
     for page in PAGES:
         settings = page.settings
         assert set(settings) == {"plane", "directory"}, page
-        assert settings["plane"] in ("none", "rehearsal", "shared", "own") and settings["directory"] in (
+        assert settings["plane"] in ("none", "rehearsal", "shared", "own", "node") and settings["directory"] in (
             "checkout",
             "empty",
             "team",
@@ -151,6 +151,17 @@ def test_generated_pages_are_current() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_test_on_a_node_is_in_the_table_of_promises() -> None:
+    """A test of real containers that says no promise would be missing there."""
+    page = (ROOT / "docs" / "reference" / "promises.md").read_text(encoding="utf-8")
+    names = [
+        f"{path.name}::{name}"
+        for path in (ROOT / "tests" / "node").glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 def test_decisions_are_numbered_and_complete() -> None:

@@ -29,8 +29,10 @@ _VERBS = {"POST": "CREATE", "PUT": "REPLACE", "PATCH": "APPLY", "DELETE": "DELET
 
 
 def verb_of(method: str, path: str) -> str:
-    """GET, LIST, WATCH, CREATE, REPLACE, APPLY or DELETE."""
+    """GET, LIST, WATCH, CREATE, REPLACE, APPLY, DELETE; or EXEC, which cannot be passed on: it needs an upgrade."""
     url = urlsplit(path)
+    if url.path.endswith("/exec"):
+        return "EXEC"
     if method != "GET":
         return _VERBS[method]
     if "watch" in parse_qs(url.query):

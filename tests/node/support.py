@@ -73,8 +73,11 @@ class Space:
 
     def up(self, profile: str, *arguments: str, code: int | None = 0) -> Done:
         """`berth up --profile PROFILE --env dev ARGUMENTS...`."""
-        wait = f"{PATIENCE:.0f}s"
-        return self.berth("up", "--profile", profile, "--env", "dev", "--timeout", wait, *arguments, code=code)
+        waits = ["--timeout", f"{PATIENCE:.0f}s"]
+        if "--patience" not in arguments:
+            # A provisioner on a busy machine can be slow to answer.
+            waits += ["--patience", "240s"]
+        return self.berth("up", "--profile", profile, "--env", "dev", *waits, *arguments, code=code)
 
     def kubectl(self, *arguments: str, code: int | None = 0, timeout: float = 120, stdin: str = "") -> Done:
         """`kubectl ARGUMENTS...` in the namespace; fails unless it ends with ``code`` (None: any)."""

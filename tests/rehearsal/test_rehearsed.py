@@ -148,8 +148,8 @@ def test_an_api_under_strain_is_not_noticed(rehearse: Rehearse) -> None:
     done = rehearse("up", "--scenario", "api-faults")
     assert done.code == 0 and "nginx: web is current: 2 ready" in done.said
     assert [one for one in done.moments if "created with" in one] == [
-        "Pod/web-0: created with nginx:1.29, revision 558fc5f68b",
-        "Pod/web-1: created with nginx:1.29, revision 558fc5f68b",
+        "Pod/web-0: created with nginx:1.29, revision 75c974858b",
+        "Pod/web-1: created with nginx:1.29, revision 75c974858b",
     ]
     gc.collect()  # Connections that were cut are not closed by those who cut them.
 

@@ -72,6 +72,17 @@ def test_other_commands_are_refused_plainly() -> None:
     assert refused(stage, "web", "exec")[1].endswith("dial tcp 127.0.0.1:10250: i/o timeout")
 
 
+@pytest.mark.parametrize(("scenario", "reason"), [("", runtime.NO_ANSWERS), (_SCENARIO, "")])
+def test_a_client_learns_whether_any_command_is_answered_anywhere(scenario: str, reason: str) -> None:
+    stage = Stage(scenario)
+    stage.add_pod("web")
+    stage.settle()
+    with pytest.raises(ApiError) as caught:
+        run(stage, "web", "ls")
+    assert caught.value.details is not None
+    assert caught.value.details["causes"][0].get("reason", "") == reason
+
+
 def test_logs_are_the_scenarios_lines() -> None:
     stage = Stage(_SCENARIO)
     stage.add_pod("web")

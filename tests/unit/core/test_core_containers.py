@@ -109,6 +109,37 @@ CONTAINERS = table("""
   status: {restartCount: 1, state: {running: {}}, lastState: {terminated: {exitCode: 0, reason: Completed}}}
   reason: NotReady
   weight: transient
+- name: was killed for its liveness probe
+  status: &killed
+    restartCount: 3
+    state: {running: {}}
+    lastState: {terminated: {exitCode: 143, reason: Error, startedAt: "2026-01-01T09:59:00Z"}}
+  events: &probe
+  - [Unhealthy, "Liveness probe failed: no heartbeat\\n"]
+  - [Killing, "Container nginx failed liveness probe, will be restarted"]
+  reason: Crashed
+  says: "web-0: container nginx was killed: Liveness probe failed: no heartbeat, 3 restarts"
+  logs: previous
+- name: was killed for its liveness probe, and stopped in good order
+  status: {<<: *killed, lastState: {terminated: {exitCode: 0, startedAt: "2026-01-01T09:59:00Z"}}}
+  events: *probe
+  reason: Crashed
+  says: "web-0: container nginx was killed: Liveness probe failed: no heartbeat, 3 restarts"
+  logs: previous
+- name: crashed by itself after a run that was killed for a probe
+  status: {<<: *killed, lastState: {terminated: {exitCode: 1, startedAt: "2026-01-01T10:00:01Z"}}}
+  events: *probe
+  reason: Crashed
+  says: "web-0: container nginx ended with exit code 1, 3 restarts"
+  logs: previous
+- name: was killed for its startup probe, which says nothing
+  status: *killed
+  events:
+  - [Unhealthy, "Startup probe failed: "]
+  - [Killing, "Container nginx failed startup probe, will be restarted"]
+  reason: Crashed
+  says: "web-0: container nginx was killed: Startup probe failed, 3 restarts"
+  logs: previous
 - name: a volume that does not mount
   status: {state: {waiting: {reason: ContainerCreating}}}
   events: [[FailedMount, 'MountVolume.SetUp failed for volume "config" : configmap "web" not found']]

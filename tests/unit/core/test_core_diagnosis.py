@@ -256,7 +256,8 @@ INSUFFICIENT = (
 def test_an_unschedulable_pod_says_why() -> None:
     cause = of(unscheduled(INSUFFICIENT))
     assert (cause.reason, cause.weight) == ("Unschedulable", Weight.SUSPECT)
-    assert cause.message == f"web-0: {INSUFFICIENT}"
+    assert cause.message == "web-0: 0/3 nodes are available: 3 Insufficient cpu"
+    assert cause.hint == "ask for less cpu (--set resources.requests.cpu=...), or add nodes"
 
 
 def test_an_unschedulable_pod_points_to_its_claim() -> None:
@@ -287,6 +288,16 @@ def test_an_evicted_pod() -> None:
     }
     cause = of(pod(0, {"status": status}, ready=False))
     assert (cause.reason, cause.weight) == ("Evicted", Weight.SUSPECT)
+
+
+@pytest.mark.parametrize(
+    ("since", "reason"), [("2026-01-01T09:59:00Z", "Evicted"), ("2026-01-01T10:01:00Z", "Creating")]
+)
+def test_the_eviction_of_the_pod_before_is_not_forgotten(since: str, reason: str) -> None:
+    earlier = over(simple("Pod", "web-0"), {"metadata": {"uid": "earlier"}})
+    cause = of(waiting_pod(0, "ContainerCreating"), event(earlier, "Evicted", "Usage exceeds. "), since=since)
+    assert (cause.reason, cause.weight) == (reason, Weight.TRANSIENT)
+    assert cause.message.endswith("; the one before it was evicted: Usage exceeds.") is (reason == "Evicted")
 
 
 def test_events_of_an_earlier_pod_of_the_name_are_not_about_this_one() -> None:

@@ -16,6 +16,7 @@ from berth.core.events import (
     Event,
     Ledger,
     Notice,
+    OperationDone,
     OrdinalFailed,
     OrdinalState,
     PhaseStarted,
@@ -75,6 +76,18 @@ SAID: dict[Event, list[str]] = {
         "    try: read its log",
     ],
     OrdinalFailed("web", 0, "Pending", "web-0: no node"): ["  Pending: web-0: no node"],
+    OperationDone("ready", "web", ("web-0", "web-1"), "passed", seconds=0.5): [
+        "  operation ready: passed on 2 pods of web"
+    ],
+    OperationDone("ready", "web", ("web-0",), "passed"): ["  operation ready: passed on 1 pod of web"],
+    OperationDone("ready", "web", ("web-0",), "not run", "nothing runs here"): [
+        "  operation ready: not run on web: nothing runs here"
+    ],
+    OperationDone("ready", "web", ("web-0", "web-1"), "failed", "exit code 1", ("a", "b")): [
+        "  operation ready: failed in web-0, web-1: exit code 1",
+        "    | a",
+        "    | b",
+    ],
     Ledger("web", (LINE, FAR), (LeftVolume("pv-9", "2Gi", "www-web-1"),), False): [
         "data of web:",
         "  CLAIM                     SIZE  CLASS       VOLUME  POLICY   DATA",

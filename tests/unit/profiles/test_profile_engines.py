@@ -123,10 +123,10 @@ def test_zookeeper_readiness_follows_the_policy(render: Render) -> None:
     """In the quorum where all start together; less where the first starts alone, or it would wait for ever."""
     parallel, ordered = render("zookeeper"), render("zookeeper", None, "podManagementPolicy=OrderedReady")
     assert parallel.set["spec"]["podManagementPolicy"] == "Parallel"
-    assert "srvr" in parallel.container["readinessProbe"]["exec"]["command"][-1]
     assert ordered.set["spec"]["podManagementPolicy"] == "OrderedReady"
-    assert ordered.container["readinessProbe"]["exec"]["command"] == ["bash", "/scripts/ready.sh"]
-    assert "ready.sh" in ordered.one("ConfigMap")["data"]
+    for out, alone in ((parallel, False), (ordered, True)):
+        assert out.container["readinessProbe"]["exec"]["command"] == ["bash", "/scripts/ready.sh"]
+        assert ("getent" in out.one("ConfigMap")["data"]["ready.sh"]) is alone
     marks = [out.set["metadata"]["annotations"]["berth.dev/readiness"] for out in (parallel, ordered)]
     assert marks == ["quorum", "local"]
 

@@ -1,0 +1,102 @@
+"""`operate`: an operation of the profile, run by hand in the pods of a release."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from berth.actions.gate import has_container
+from berth.actions.operations import Outcome, Result, choose, ordinal, run_each
+from berth.cluster.exec import NothingRunsError
+from berth.cluster.kube import Kube
+from berth.cluster.release import ReleaseRecord, list_releases, load
+from berth.core.errors import FailedError, InputError, did_you_mean
+from berth.core.objects import INSTANCE_LABEL, Json, ObjectRef
+from berth.core.operations import Operation
+from berth.core.readiness import owned_pods
+
+
+def find(kube: Kube, namespace: str, name: str | None, profile: str | None) -> ReleaseRecord:
+    """The release of a name, or the only one of a profile.
+
+    Raises:
+        InputError: there is none, or several.
+    """
+    if name and (record := load(kube, namespace, name)):
+        return record
+    found = list_releases(kube, namespace)
+    matching = [] if name else [record for record in found if record.profile == profile]
+    if len(matching) > 1:
+        names = ", ".join(record.name for record in matching)
+        raise InputError(f"the profile {profile} is installed several times: {names}", hint="--name NAME")
+    if not matching:
+        close = did_you_mean(str(name or profile), {record.name for record in found})
+        what = f"release {name}" if name else f"release of the profile {profile}"
+        raise InputError(f"there is no {what} in {namespace}", hint=close or "another --namespace or --context?")
+    return matching[0]
+
+
+def pick(operations: Mapping[str, Operation], name: str, profile: str) -> Operation:
+    """The operation of a name.
+
+    Raises:
+        InputError: the profile has none.
+    """
+    if name in operations:
+        return operations[name]
+    hint = did_you_mean(name, operations) if operations else "it declares none"
+    raise InputError(f"the profile {profile} has no operation {name!r}", hint=hint)
+
+
+def operate(
+    kube: Kube, record: ReleaseRecord, operations: Mapping[str, Operation], operation: Operation, named: Collection[int]
+) -> Iterator[Result]:
+    """Run an operation in the pods of a release, and yield each result as soon as it is there.
+
+    ``named`` are ordinals: only in these, where there are any. An operation of the primary that is told an ordinal
+    takes that one, whatever it calls itself.
+
+    Raises:
+        InputError: an ordinal has no pod, or the operation needs one to be named.
+        FailedError: no pod is there, or none is the primary.
+        DeniedError: no permission for pods/exec.
+    """
+    sets = {ref: pods for ref, pods in _pods(kube, record).items() if _fits(record, ref, operation)}
+    there = sorted({number for pods in sets.values() for number in pods})
+    if missing := sorted(set(named) - set(there)):
+        known = f"it has {', '.join(map(str, there))}" if there else "it has no pods"
+        raise InputError(f"release {record.name} has no pod of ordinal {', '.join(map(str, missing))}", hint=known)
+    if not there:
+        where = f"that have a container {operation.container}" if operation.container else "at all"
+        raise FailedError(f"release {record.name} has no pods {where}", hint="`status` says how it stands")
+    if operation.pods in ("one", "condemned") and len(named) != 1 and (operation.pods == "one" or not named):
+        raise InputError(
+            f"the operation {operation.name} runs in a pod that you name",
+            why=f"the profile says pods: {operation.pods}",
+            hint=f"--ordinal K, K being one of {', '.join(map(str, there))}",
+        )
+    for pods in sets.values():
+        every = list(pods.values())
+        if named:
+            chosen = [pod for pod in every if ordinal(pod) in named]
+        else:
+            try:
+                chosen = choose(kube, record.namespace, operation, every, role=operations.get("role"))
+            except NothingRunsError as error:
+                pod = every[0]["metadata"]["name"]
+                yield Result(operation.name, pod, ordinal(every[0]), Outcome.NOT_RUN, None, "", error.why, 0.0)
+                return
+        yield from run_each(kube, record.namespace, operation, chosen)
+
+
+def _pods(kube: Kube, record: ReleaseRecord) -> dict[ObjectRef, dict[int, Json]]:
+    """The pods by set and ordinal."""
+    listed = kube.list("", "Pod", record.namespace, label_selector=f"{INSTANCE_LABEL}={record.name}").items
+    return {
+        ObjectRef.of(body): dict(sorted(owned_pods(body, listed).items()))
+        for body in record.manifests
+        if body["kind"] == "StatefulSet"
+    }
+
+
+def _fits(record: ReleaseRecord, ref: ObjectRef, operation: Operation) -> bool:
+    return any(ObjectRef.of(body) == ref and has_container(body, operation.container) for body in record.manifests)
