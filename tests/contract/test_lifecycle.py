@@ -29,7 +29,9 @@ def test_whole_life(kube: Kube, space: str, profile: str) -> None:
     """Fresh, unchanged, down with the data kept, up on the kept claims, and down for good."""
     wanted = release(profile, space)
     recap = done(bring_up(kube, wanted))
-    assert recap.succeeded and recap.failed == 0 and recap.changed == len(wanted.manifests)
+    count, shared = len(wanted.manifests), sum(m.ref.kind == "StorageClass" for m in wanted.manifests)
+    assert recap.succeeded and recap.failed == 0
+    assert count - shared <= recap.changed <= count, "only a class may be there already, of another namespace's release"
     replicas = wanted.values.data["replicas"]
     assert [row.stage for row in recap.pods] == ["ready"] * replicas
 

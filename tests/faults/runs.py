@@ -120,8 +120,13 @@ def single(kube: Kube, space: str) -> str:
 def nothing(kube: Kube, space: str) -> None:
     """No object of berth's is left, and no volume of the namespace's claims."""
     assert leftovers(kube, space) == []
-    volumes = kube.list("", "PersistentVolume").items
-    assert [body["metadata"]["name"] for body in volumes if dig(body, "spec", "claimRef", "namespace") == space] == []
+
+    def look() -> bool | None:
+        """The provisioner deletes a volume in its own time."""
+        volumes = kube.list("", "PersistentVolume").items
+        return None if any(dig(body, "spec", "claimRef", "namespace") == space for body in volumes) else True
+
+    eventually(look)
 
 
 def named(error: BerthError, space: str) -> bool:

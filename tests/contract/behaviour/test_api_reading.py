@@ -136,11 +136,11 @@ def test_lists_are_in_the_order_of_names(here: Space) -> None:
 
 def test_a_list_at_an_exact_old_version_and_at_one_that_is_to_come(here: Space) -> None:
     first = make(here, "a")["metadata"]["resourceVersion"]
-    make(here, "b")
+    second = make(here, "b")["metadata"]["resourceVersion"]
     query = {"resourceVersion": first, "resourceVersionMatch": "Exact"}
     names = [item["metadata"]["name"] for item in expect(200, here.ask("GET", MAPS, query=query))["items"]]
     assert "a" in names and "b" not in names
-    at_least = {"resourceVersion": first, "resourceVersionMatch": "NotOlderThan"}
+    at_least = {"resourceVersion": second, "resourceVersionMatch": "NotOlderThan"}
     assert "b" in [item["metadata"]["name"] for item in expect(200, here.ask("GET", MAPS, query=at_least))["items"]]
     answer = here.ask("GET", MAPS, query={"resourceVersionMatch": "Exact"})
     assert answer.status == 422

@@ -205,7 +205,7 @@ SCENES = {
         create -f unknown-fields.yaml --validate=warn --dry-run=server
         create -f unknown-fields.yaml --validate=false --dry-run=server
         replace -f unknown-fields.yaml --validate=true
-        apply --server-side -f unknown-fields.yaml
+        apply --server-side -f unknown-field.yaml
         patch sts typo --type=merge -p '{"spec":{"nope":1}}'
     """,
     "diff": """
