@@ -88,18 +88,18 @@ def test_a_bad_setting_stops_at_the_first_pod(pg: Postgres, setting: str, value:
     _heal(pg)
 
 
-def _heal(pg: Postgres) -> None:
+def _heal(pg: Postgres, *options: str) -> None:
     """The way back: the right values, and the pod that blocks its own fix deleted, where `up` names one.
 
     It need not: a pod that reads the mended ConfigMap at its next attempt comes up by itself.
     """
-    mended = pg.up(None, code=None, patience="5s")
+    mended = pg.up(None, *options, code=None, patience="5s")
     if mended.code != 0:
         (blocking,) = {
             f"postgres-{n}" for n in range(3) if f"delete it: kubectl delete pod postgres-{n} " in mended.text
         }
         pg.space.kubectl("delete", "pod", blocking)
-        pg.up()
+        pg.up(None, *options)
     pg.whole()
 
 
@@ -136,8 +136,6 @@ def test_a_failing_first_boot_begins_anew(open_space: OpenSpace) -> None:
     pg.up(None, "--values", str(values), code=1, patience="20s")
     until(lambda: True if _failed_twice(pg) else None)
     values.write_text("initScripts: {10-shop.sql: 'CREATE TABLE shop (n int);'}\n", encoding="utf-8")
-    pg.up(None, "--values", str(values), code=1, patience="5s")
-    pg.space.kubectl("delete", "pod", "postgres-0")
-    pg.up(None, "--values", str(values))
+    _heal(pg, "--values", str(values))
     assert pg.ask("postgres-rw", "SELECT count(*) FROM shop").out == "0\n"
     assert pg.sql(0, "SELECT rolname FROM pg_roles WHERE rolname = 'replicator'") == "replicator"
