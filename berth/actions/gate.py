@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from berth.actions.operations import Outcome, Result, done, require, run_operation
+from berth.actions.operations import Outcome, Result, done, pods_of, require, run_operation
 from berth.cluster.kube import Kube
 from berth.cluster.mirror import rest
 from berth.cluster.waiting import SILENCE, Patience
 from berth.core.errors import DeniedError
 from berth.core.events import Event, OperationDone, StillWaiting
-from berth.core.objects import INSTANCE_LABEL, Json, dig
+from berth.core.objects import Json, dig
 from berth.core.operations import Operation, operations_of
 from berth.core.readiness import owned_pods
 from berth.core.render import Release
@@ -86,8 +86,8 @@ class _SetGate:
 
     def _try(self) -> None:
         """Ask the pods that have not passed so far; those that have gone no longer count."""
-        namespace, label = self._release.namespace, f"{INSTANCE_LABEL}={self._release.name}"
-        pods = owned_pods(self._set, self._kube.list("", "Pod", namespace, label_selector=label).items)
+        namespace = self._release.namespace
+        pods = owned_pods(self._set, pods_of(self._kube, namespace, self._release.name))
         names = {ordinal: pod["metadata"]["name"] for ordinal, pod in sorted(pods.items())}
         self._results = {name: result for name, result in self._results.items() if name in names.values()}
         settled = {name for name, result in self._results.items() if _settled(result)}

@@ -5,34 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from berth.actions.gate import has_container
-from berth.actions.operations import Outcome, Result, choose, ordinal, run_each
+from berth.actions.operations import Outcome, Result, choose, ordinal, pods_of, run_each
 from berth.cluster.exec import NothingRunsError
 from berth.cluster.kube import Kube
-from berth.cluster.release import ReleaseRecord, list_releases, load
+from berth.cluster.release import ReleaseRecord
 from berth.core.errors import FailedError, InputError, did_you_mean
-from berth.core.objects import INSTANCE_LABEL, Json, ObjectRef
+from berth.core.objects import Json, ObjectRef
 from berth.core.operations import Operation
 from berth.core.readiness import owned_pods
-
-
-def find(kube: Kube, namespace: str, name: str | None, profile: str | None) -> ReleaseRecord:
-    """The release of a name, or the only one of a profile.
-
-    Raises:
-        InputError: there is none, or several.
-    """
-    if name and (record := load(kube, namespace, name)):
-        return record
-    found = list_releases(kube, namespace)
-    matching = [] if name else [record for record in found if record.profile == profile]
-    if len(matching) > 1:
-        names = ", ".join(record.name for record in matching)
-        raise InputError(f"the profile {profile} is installed several times: {names}", hint="--name NAME")
-    if not matching:
-        close = did_you_mean(str(name or profile), {record.name for record in found})
-        what = f"release {name}" if name else f"release of the profile {profile}"
-        raise InputError(f"there is no {what} in {namespace}", hint=close or "another --namespace or --context?")
-    return matching[0]
 
 
 def pick(operations: Mapping[str, Operation], name: str, profile: str) -> Operation:
@@ -90,7 +70,7 @@ def operate(
 
 def _pods(kube: Kube, record: ReleaseRecord) -> dict[ObjectRef, dict[int, Json]]:
     """The pods by set and ordinal."""
-    listed = kube.list("", "Pod", record.namespace, label_selector=f"{INSTANCE_LABEL}={record.name}").items
+    listed = pods_of(kube, record.namespace, record.name)
     return {
         ObjectRef.of(body): dict(sorted(owned_pods(body, listed).items()))
         for body in record.manifests

@@ -11,7 +11,7 @@ from berth.cluster.exec import ExecTimedOut, Executed, NothingRunsError, execute
 from berth.cluster.kube import Kube
 from berth.core.errors import ClusterError, FailedError, Problem
 from berth.core.events import OperationDone
-from berth.core.objects import Json
+from berth.core.objects import INSTANCE_LABEL, Json
 from berth.core.operations import PRIMARY, Operation
 from berth.core.quantities import format_duration
 from berth.output.plain import harmless
@@ -119,6 +119,11 @@ def choose(
             return [_primary(kube, namespace, operation, pods, role)]
         case _:
             return [pod for pod in pods if ordinal(pod) in named]
+
+
+def pods_of(kube: Kube, namespace: str, release: str) -> list[Json]:
+    """The pods that carry a release's name, of all its sets."""
+    return kube.list("", "Pod", namespace, label_selector=f"{INSTANCE_LABEL}={release}").items
 
 
 def ordinal(pod: Json) -> int:

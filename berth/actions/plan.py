@@ -9,6 +9,7 @@ from berth.actions.scaling import Stage, check_stages, claim_notes, claim_proble
 from berth.actions.survey import Survey, autoscaled_sets, check_permissions, dry_run, surroundings, survey
 from berth.cluster.kube import Kube
 from berth.cluster.runner import raise_all
+from berth.core.diff import shown_value
 from berth.core.errors import BerthError, PreflightError
 from berth.core.order import phases
 from berth.core.plan import (
@@ -165,15 +166,10 @@ def plan_lines(planned: Planned) -> list[str]:
         for one in step.growth.claims if step.growth else ():
             shown.append(f"      claim {one.claim}: {one.old} -> {one.new}")
         for change in step.changes:
-            shown.append(f"      {change.path}: {_value(change.old)} -> {_value(change.new)}")
+            shown.append(f"      {change.path}: {shown_value(change.old, 200)} -> {shown_value(change.new, 200)}")
     counts = [f"{plan.count(action)} to {action}" for action in (Action.CREATE, Action.UPDATE, Action.DELETE)]
     shown.append(f"plan: {', '.join(counts)}, {plan.count(Action.UNCHANGED)} unchanged")
     return shown
-
-
-def _value(value: object) -> str:
-    text = value if isinstance(value, str) and value.startswith("(") else repr(value)
-    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def plan_json(planned: Planned) -> dict[str, object]:

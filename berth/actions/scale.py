@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from berth.actions.prepare import recorded
 from berth.actions.scaling import Stage, find_stages, scaled_set
 from berth.cluster.kube import Kube
-from berth.cluster.release import ReleaseRecord, list_releases, load
-from berth.core.errors import ClusterError, DeniedError, InputError, PreflightError, Problem, did_you_mean
+from berth.cluster.release import ReleaseRecord
+from berth.core.errors import ClusterError, DeniedError, InputError, PreflightError, Problem
 from berth.core.events import Ledger
 from berth.core.ledger import SetShape, make_ledger, release_claims
 from berth.core.objects import Json, Manifest, ObjectRef, dig, ordinals
@@ -17,6 +17,7 @@ from berth.core.operations import Operation, operations_of
 from berth.core.plan import scaled_by_controller
 from berth.core.readiness import judge, owned_pods, pod_ready
 from berth.core.render import Release
+from berth.core.report import DOWN
 from berth.core.scaling import Wishes, budget_problems, quorum_problem
 from berth.library import Library
 
@@ -41,29 +42,6 @@ class Scaling:
         return same and not self.stages and self.record.status == "deployed" and judge(self.live).current
 
 
-def find_release(kube: Kube, namespace: str, name: str | None, profile: str | None) -> ReleaseRecord:
-    """The one release of that name, or of that profile, in a namespace.
-
-    Raises:
-        InputError: there is none, or several.
-    """
-    if name:
-        record = load(kube, namespace, name)
-        if record is not None:
-            return record
-    found = list_releases(kube, namespace)
-    matching = [] if name else [record for record in found if record.profile == profile]
-    if not matching:
-        known = [record.name if name else record.profile for record in found]
-        word = f"no release {name}" if name else f"no release of profile {profile}"
-        hint = did_you_mean(name or profile or "", known) or "another --namespace or --context?"
-        raise InputError(f"{word} in {namespace}", hint=hint)
-    if len(matching) > 1:
-        names = ", ".join(record.name for record in matching)
-        raise InputError(f"{profile} means several releases: {names}", hint="--name NAME")
-    return matching[0]
-
-
 def find_scaling(kube: Kube, library: Library, record: ReleaseRecord, replicas: int, wishes: Wishes) -> Scaling:
     """Look at the release and its set, and check what speaks against another number of pods; nothing is written.
 
@@ -72,7 +50,7 @@ def find_scaling(kube: Kube, library: Library, record: ReleaseRecord, replicas: 
         PreflightError: an autoscaler, a disruption budget or a quorum speaks against it.
         ClusterError: the release has no set on the cluster.
     """
-    if record.status in ("removing", "removed", "orphaned"):
+    if record.status in ("removing", *DOWN):
         raise ClusterError(
             f"release {record.name} in {record.namespace} was taken down", hint="`invoke up` brings it back"
         )

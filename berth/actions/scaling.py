@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from berth.actions.operations import Outcome, Result, choose, done, ordinal, require, run_operation
+from berth.actions.operations import Outcome, Result, choose, done, ordinal, pods_of, require, run_operation
 from berth.cluster.exec import NothingRunsError
 from berth.cluster.kube import Kube
 from berth.cluster.removal import Removal
 from berth.cluster.runner import all_of
 from berth.core.errors import DeniedError, FailedError, PreflightError, Problem, ProfileError
 from berth.core.events import Event, Notice, OperationDone, StepDone
-from berth.core.objects import INSTANCE_LABEL, UNUSABLE_ANNOTATION, Json, Manifest, ObjectRef, dig, ordinals, pod_name
+from berth.core.objects import UNUSABLE_ANNOTATION, Json, Manifest, ObjectRef, dig, ordinals, pod_name
 from berth.core.operations import SCALING, Operation, operations_of
 from berth.core.readiness import judge, owned_pods
 from berth.core.render import Release
@@ -279,8 +279,7 @@ def _pods(kube: Kube, stage: Stage) -> tuple[Json, dict[int, Json]]:
     live = kube.get(stage.ref)
     if live is None:
         raise FailedError(f"{stage.ref} was deleted by somebody", hint="`invoke up` makes it again")
-    listed = kube.list("", "Pod", stage.ref.namespace, label_selector=f"{INSTANCE_LABEL}={stage.release.name}").items
-    return live, owned_pods(live, listed)
+    return live, owned_pods(live, pods_of(kube, stage.ref.namespace, stage.release.name))
 
 
 def _impossible(operation: Operation, pod: str, why: str) -> Problem:

@@ -39,16 +39,17 @@ def operate(ctx: Context, flags: Flags) -> int | None:
     ordinals = [_ordinal(text) for text in flags.ordinal]
     if not flags.operation and flags.profile and not flags.name:
         return _list(flags.profile, _declared(flags.profile), flags.output)
-    from berth.actions.operate import find, pick
     from berth.actions.operate import operate as run
+    from berth.actions.operate import pick
     from berth.cli import target as targets
+    from berth.cluster.release import find_release
 
     if flags.profile and not flags.name:
         pick(_declared(flags.profile), flags.operation, flags.profile)  # Before a cluster is asked for anything.
     target = targets.choose(ctx, flags)
     namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
     with closing(target.connect()) as kube:
-        record = find(kube, namespace, flags.name, flags.profile)
+        record = find_release(kube, namespace, flags.name, flags.profile)
         operations = _declared(record.profile)
         if not flags.operation:
             return _list(record.profile, operations, flags.output)

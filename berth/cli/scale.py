@@ -41,9 +41,10 @@ def scale(ctx: Context, flags: Flags) -> int | None:
     if bool(flags.name) == bool(flags.profile):
         raise InputError("which release?", hint="--name NAME, or --profile NAME")
     from berth.actions.plan import plan_all, plan_json, plan_lines
-    from berth.actions.scale import find_release, find_scaling
+    from berth.actions.scale import find_scaling
     from berth.actions.up import Options, up
     from berth.cli import target as targets
+    from berth.cluster.release import find_release
     from berth.core.events import Notice, TargetChosen
     from berth.core.scaling import Wishes
     from berth.library import open_library

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 from berth import __version__
 from berth.cluster.kube import Kube
 from berth.cluster.refusals import ExistsError, MissingError, StaleError
-from berth.core.errors import ClusterError, ConflictError
+from berth.core.errors import ClusterError, ConflictError, InputError, did_you_mean
 from berth.core.objects import MANAGED_BY_LABEL, Json, ObjectRef, applyset_id, record_name
 
 #: The Secret's type, and the label that carries the release's name, by which releases are listed.
@@ -118,6 +118,26 @@ def list_releases(kube: Kube, namespace: str | None = None) -> tuple[ReleaseReco
     selector = f"{MANAGED_BY_LABEL}=berth,{RELEASE_LABEL}"
     items = kube.list("", "Secret", namespace, label_selector=selector, field_selector=f"type={RECORD_TYPE}").items
     return tuple(sorted((_read(item) for item in items), key=lambda record: (record.namespace, record.name)))
+
+
+def find_release(kube: Kube, namespace: str, name: str | None, profile: str | None) -> ReleaseRecord:
+    """The release of a name, or the only one of a profile.
+
+    Raises:
+        InputError: there is none, or several.
+    """
+    if name and (record := load(kube, namespace, name)):
+        return record
+    found = list_releases(kube, namespace)
+    matching = [] if name else [record for record in found if record.profile == profile]
+    if len(matching) > 1:
+        names = ", ".join(record.name for record in matching)
+        raise InputError(f"the profile {profile} is installed several times: {names}", hint="--name NAME")
+    if not matching:
+        close = did_you_mean(str(name or profile), {record.name if name else record.profile for record in found})
+        what = f"release {name}" if name else f"release of the profile {profile}"
+        raise InputError(f"there is no {what} in {namespace}", hint=close or "another --namespace or --context?")
+    return matching[0]
 
 
 def save(kube: Kube, record: ReleaseRecord) -> ReleaseRecord:

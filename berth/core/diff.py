@@ -207,3 +207,9 @@ def _plain_metadata(meta: Any) -> Any:
     if _LAST_APPLIED in (kept.get("annotations") or {}):
         kept["annotations"] = {key: value for key, value in kept["annotations"].items() if key != _LAST_APPLIED}
     return kept
+
+
+def shown_value(value: Any, longest: int) -> str:
+    """A value of a field in at most so many characters; what stands in for one, in brackets, is shown as it is."""
+    text = value if isinstance(value, str) and value.startswith("(") else repr(value)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from berth.core.diagnosis import Cause
+from berth.core.diff import shown_value
 from berth.core.drift import Drift
 from berth.core.quantities import format_duration
 from berth.core.readiness import Verdict
@@ -136,17 +137,13 @@ def _drift_lines(drift: Sequence[Drift]) -> list[str]:
     for one in drift[:_DRIFT_LINES]:
         name, by = f"{one.ref.kind}/{one.ref.name}", f"  (by {one.manager})" if one.manager else ""
         if one.path:
-            shown.append(f"    {name} {one.path}: {_value(one.recorded)} -> {_value(one.live)}{by}")
+            recorded, live = (shown_value(value, _VALUE) for value in (one.recorded, one.live))
+            shown.append(f"    {name} {one.path}: {recorded} -> {live}{by}")
         else:
             shown.append(f"    {name}: is not there any more")
     if len(drift) > _DRIFT_LINES:
         shown.append(f"    and {len(drift) - _DRIFT_LINES} more; --output json has them all")
     return shown
-
-
-def _value(value: Any) -> str:
-    text = value if isinstance(value, str) and value.startswith("(") else repr(value)
-    return text if len(text) <= _VALUE else f"{text[: _VALUE - 3]}..."
 
 
 def as_json(reports: Sequence[ReleaseReport], notes: Sequence[str] = ()) -> dict[str, Any]:

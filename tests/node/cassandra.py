@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from berth.core.objects import Json
-from tests.node.support import Done, Space, until
+from tests.node.support import IDLE, Done, Space, restricted_pod, until
 
 #: What makes nodes small, and quick to join: a ring of a few waits for less news than one of hundreds.
 SMALL: dict[str, Any] = {
@@ -128,9 +128,7 @@ def stop_traffic(space: Space) -> Traffic:
 
 def client(space: Space) -> None:
     """The client's pod; it is made when it is first asked for."""
-    if space.get("", "Pod", _CLIENT) is None:
-        space.kube.create(_pod(space))
-        space.kubectl("wait", f"pod/{_CLIENT}", "--for=condition=Ready", "--timeout=120s", timeout=150)
+    space.once_ready(_CLIENT, lambda: _pod(space))
 
 
 def _traffic(space: Space) -> Traffic | None:
@@ -141,33 +139,8 @@ def _traffic(space: Space) -> Traffic | None:
 def _pod(space: Space) -> Json:
     ring = space.get("apps", "StatefulSet", "cassandra")
     assert ring is not None
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": _CLIENT, "namespace": space.name, "labels": {"app": _CLIENT}},
-        "spec": {
-            "terminationGracePeriodSeconds": 1,
-            "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 999,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": "client",
-                    "image": ring["spec"]["template"]["spec"]["containers"][0]["image"],
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["bash", "-c", "trap exit TERM; while :; do sleep 3600 & wait; done"],
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                    "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}},
-                }
-            ],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
-        },
-    }
+    image = ring["spec"]["template"]["spec"]["containers"][0]["image"]
+    pod = restricted_pod(space.name, _CLIENT, image, 999, ["bash", *IDLE[1:]])
+    limits = {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}
+    pod["spec"]["containers"][0]["resources"] = limits
+    return pod

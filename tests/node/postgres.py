@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import uuid4
 
 from berth.core.objects import Json, ObjectRef, dig
 from berth.core.readiness import pod_ready
-from tests.node.support import Done, Space, until
+from tests.node.support import Done, Space, restricted_pod, until
 
 #: A server that has started is seen soon; what is asked, and how often later on, is the profile's.
 QUICK = {
@@ -64,9 +63,7 @@ class Postgres:
 
     def client(self, name: str = "psql") -> str:
         """The name of a pod with psql, made when it is first needed, with the password in its PASSWORD."""
-        if self.space.get("", "Pod", name) is None:
-            self.space.kube.create(_client(name, self.space.name, self.secret))
-            self.space.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=120s", timeout=150)
+        self.space.once_ready(name, lambda: _client(name, self.space.name, self.secret))
         return name
 
     def whole(self) -> None:
@@ -186,39 +183,13 @@ def _set(name: str, value: str) -> tuple[str, str]:
     return "--set", f"{name}={value}"
 
 
-def _client(name: str, namespace: str, secret: str) -> dict[str, Any]:
-    security: Json = {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
+def _client(name: str, namespace: str, secret: str) -> Json:
+    pod = restricted_pod(namespace, name, IMAGE, 999)
+    pod["spec"]["containers"][0] |= {
+        "env": [
+            {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": secret, "key": "password"}}},
+            {"name": "PGCONNECT_TIMEOUT", "value": "3"},
+        ],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "terminationGracePeriodSeconds": 1,
-            "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 999,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": "client",
-                    "image": IMAGE,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["sh", "-c", "trap exit TERM; while :; do sleep 3600 & wait; done"],
-                    "env": [
-                        {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": secret, "key": "password"}}},
-                        {"name": "PGCONNECT_TIMEOUT", "value": "3"},
-                    ],
-                    "securityContext": security,
-                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                    "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
-                }
-            ],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
-        },
-    }
+    return pod

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from berth.cluster.kube import Kube
 from berth.cluster.watch import Changed, Gone, Watcher, WatchEvent
@@ -25,6 +25,8 @@ PATIENCE = 420.0
 
 #: The client's image: on every cluster's registry, and small.
 CLIENT_IMAGE = "busybox:1.36"
+#: What a pod does that waits for commands.
+IDLE = ("sh", "-c", "trap exit TERM; while :; do sleep 3600 & wait; done")
 
 
 def promise(text: str, on: str) -> Callable[[Test], Test]:
@@ -96,10 +98,16 @@ class Space:
 
     def client(self, name: str = "client") -> Callable[[str], str]:
         """A pod of busybox under Pod Security "restricted", as a shell: give it a line, get what it prints."""
-        if self.kube.get(ObjectRef("", "Pod", self.name, name)) is None:
-            self.kube.create(_client(name, self.name))
-            self.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=120s", timeout=150)
+        self.once_ready(name, lambda: restricted_pod(self.name, name, CLIENT_IMAGE, 65532))
         return lambda script: self.shell(name, script)
+
+    def once_ready(self, name: str, made: Callable[[], Json]) -> bool:
+        """Make a pod where there is none of that name, and wait until it is ready; whether it was made now."""
+        if self.get("", "Pod", name) is not None:
+            return False
+        self.kube.create(made())
+        self.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=120s", timeout=150)
+        return True
 
     def background(self, pod: str, script: str) -> subprocess.Popen[bytes]:
         """Start a line of `sh` in a pod and go on; it ends with the test's namespace at the latest."""
@@ -210,31 +218,33 @@ def _kubectl() -> str:
     return shutil.which("kubectl") or str(binaries.program("kubectl", report=print))
 
 
-def _client(name: str, namespace: str) -> dict[str, Any]:
-    security = {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+def restricted_pod(
+    space: str, name: str, image: str, user: int, command: Sequence[str] = IDLE, *, container: str = "client"
+) -> Json:
+    """A pod of one container that Pod Security "restricted" admits, with a /tmp of its own; callers add the rest."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+        "metadata": {"name": name, "namespace": space, "labels": {"app": name}},
         "spec": {
             "terminationGracePeriodSeconds": 1,
             "automountServiceAccountToken": False,
             "securityContext": {
                 "runAsNonRoot": True,
-                "runAsUser": 65532,
+                "runAsUser": user,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [
                 {
-                    "name": "client",
-                    "image": CLIENT_IMAGE,
+                    "name": container,
+                    "image": image,
                     "imagePullPolicy": "IfNotPresent",
-                    "command": ["sh", "-c", "trap exit TERM; while :; do sleep 3600 & wait; done"],
-                    "securityContext": security,
+                    "command": [*command],
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "readOnlyRootFilesystem": True,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
                     "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
                     "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
                 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from berth.core.objects import Json
-from tests.node.support import PATIENCE, Done, Space, until
+from tests.node.support import PATIENCE, Done, Space, restricted_pod, until
 from tests.waiting import eventually
 
 #: Seconds after which an ensemble forgets a client that it does not hear of: the longest that it grants, 20 ticks.
@@ -158,11 +158,9 @@ def client(space: Space, members: int = 3) -> Client:
     """The client's pod, of the same image as the ensemble, with a session; the same one when asked again."""
     name, domain = "zk-client", f"zookeeper.{space.name}.svc.cluster.local"
     made = Client(space, name, domain)
-    if space.get("", "Pod", name) is None:
-        servers = ",".join(f"zookeeper-{member}.{domain}:2181" for member in range(members))
-        env = {"SERVERS": servers, "ZK_CLIENT_HEAP": "64"}
-        space.kube.create(_pod(space, name, ["bash", "-c", _SHELL], env))
-        space.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=120s", timeout=150)
+    servers = ",".join(f"zookeeper-{member}.{domain}:2181" for member in range(members))
+    env = {"SERVERS": servers, "ZK_CLIENT_HEAP": "64"}
+    if space.once_ready(name, lambda: _pod(space, name, ["bash", "-c", _SHELL], env)):
         eventually(lambda: made.beats().sessions or None, 120, every=2)
     return made
 
@@ -212,37 +210,11 @@ def _pod(space: Space, name: str, command: list[str], env: dict[str, str] | None
     ensemble = space.get("apps", "StatefulSet", "zookeeper")
     assert ensemble is not None
     image = ensemble["spec"]["template"]["spec"]["containers"][0]["image"]
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": space.name, "labels": {"app": name}},
-        "spec": {
-            "terminationGracePeriodSeconds": 1,
-            "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 1000,
-                "runAsGroup": 1000,
-                "fsGroup": 1000,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": "main",
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": command,
-                    "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                    "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}},
-                }
-            ],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
-        },
+    pod = restricted_pod(space.name, name, image, 1000, command, container="main")
+    # The group makes a member's volume one that the pod may write to.
+    pod["spec"]["securityContext"] |= {"runAsGroup": 1000, "fsGroup": 1000, "fsGroupChangePolicy": "OnRootMismatch"}
+    pod["spec"]["containers"][0] |= {
+        "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
+        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}},
     }
+    return pod
