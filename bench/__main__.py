@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import rehearsal
-from bench.cases import LIST, MANY, ONE, RENDER, Bench
+from bench.cases import LIST, MANY, ONE, RENDER, ROLL, STATUS, Bench
 from bench.cluster import Cluster
 from bench.contenders import HERE, Tools, program
 from bench.machine import machine, processor
@@ -20,7 +20,7 @@ from bench.report import as_json, markdown
 from berth.controlplane import binaries
 from berth.core.errors import BerthError
 
-CASES = (ONE, MANY, RENDER, LIST)
+CASES = (ONE, MANY, ROLL, STATUS, RENDER, LIST)
 PEERS, REHEARSAL = "peers", "rehearsal"
 
 

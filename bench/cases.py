@@ -10,15 +10,20 @@ from itertools import count
 from pathlib import Path
 
 from bench.cluster import Cluster
-from bench.contenders import CONTENDERS, HERE, ROOT, Command, Tools, Work
+from bench.contenders import CONTENDERS, HERE, ROLLERS, ROOT, Command, Tools, Work
 from bench.measuring import BenchError, Row, Sample, measure, rotated
 
-ONE, MANY, RENDER, LIST = "one", "many", "render", "list"
+ONE, MANY, ROLL, STATUS, RENDER, LIST = "one", "many", "roll", "status", "render", "list"
 FRESH, UNCHANGED = "fresh", "unchanged"
+AT_ONCE, SETTLING = "at once", "settling"
 BARE = "invoke, empty tasks.py"
 
 #: StatefulSets in the case MANY; with a headless Service each they are also the 200 documents of RENDER.
 COUNT = 100
+#: Pods in the case ROLL, of which one is the canary; releases in the case STATUS.
+ROLLED, RELEASES = 5, 100
+#: How long a pod of ROLL must be ready before it counts, in seconds: not at all, and as little as a real one takes.
+READY = {AT_ONCE: 0, SETTLING: 2}
 #: The cases without a cluster take so little time that more repetitions cost nothing.
 LOCAL_FACTOR = 3
 
@@ -56,6 +61,10 @@ class Bench:
             self._on_cluster(ONE, "nginx", ("--env", "dev"))
         if MANY in cases:
             self._on_cluster(MANY, "sets", ("--set", f"count={COUNT}"))
+        if ROLL in cases:
+            self._rolls()
+        if STATUS in cases:
+            self._statuses()
         if RENDER in cases:
             self._local(RENDER, self._renderers())
         if LIST in cases:
@@ -81,6 +90,39 @@ class Bench:
             ready = self.cluster.ready_sets(namespace)
             unchanged = self._measure(commands, HERE)
             return replace(fresh, ready=ready), unchanged
+        finally:
+            self.cluster.drop_namespace(namespace)
+
+    def _rolls(self) -> None:
+        """A canary, and then the others: each time on a release that was just brought up."""
+        for turn in range(self.repeat):
+            for name in rotated(list(ROLLERS), turn):
+                for kind, seconds in READY.items():
+                    self._note(f"{ROLL}, {kind}", name, turn, self._rolled(name, seconds))
+
+    def _rolled(self, name: str, seconds: int) -> Sample:
+        namespace = f"bench-{os.getpid()}-{next(self._numbers)}"
+        flags = ("--env", "dev", "--set", f"replicas={ROLLED}", "--set", f"minReadySeconds={seconds}")
+        work = Work("nginx", flags, namespace, self.directory / namespace)
+        self.cluster.open_namespace(namespace)
+        try:
+            self._measure(CONTENDERS["berth"](self.tools, work), HERE)
+            sample = self._measure(ROLLERS[name](self.tools, work, ROLLED), HERE)
+            return replace(sample, ready=self.cluster.ready_sets(namespace))
+        finally:
+            self.cluster.drop_namespace(namespace)
+
+    def _statuses(self) -> None:
+        """Many releases in one namespace, and how they stand."""
+        namespace = f"bench-{os.getpid()}-{next(self._numbers)}"
+        self.cluster.open_namespace(namespace)
+        try:
+            self.cluster.install(HERE, "sets", namespace, RELEASES)
+            command = [*self.tools.berth, "status", "--namespace", namespace]
+            for turn in range(-1, self.repeat):
+                sample = self._measure([command], HERE)
+                if turn >= 0:
+                    self._note(STATUS, "berth", turn, sample)
         finally:
             self.cluster.drop_namespace(namespace)
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.measuring import BenchError
 from berth import controlplane
+from berth.actions.applying import Options
+from berth.actions.clock import Clock
+from berth.actions.prepare import Request, prepare
+from berth.actions.up import up
 from berth.cluster.kube import Kube
 from berth.cluster.target import resolve
 from berth.core.objects import ObjectRef
+from berth.core.render import Release
+from berth.library import open_library
 
 NAME = "bench"
 _PATIENCE = 300.0
+#: Releases that are brought up at the same time.
+_AT_ONCE = 8
 
 
 class Cluster:
@@ -50,6 +59,19 @@ class Cluster:
         """How many StatefulSets have all of their replicas ready."""
         found = self._kube.list("apps", "StatefulSet", namespace).items
         return sum(body.get("status", {}).get("readyReplicas", 0) == body["spec"]["replicas"] for body in found)
+
+    def install(self, root: Path, profile: str, namespace: str, count: int) -> None:
+        """Bring up so many releases of a profile of a project, named r0, r1 and so on."""
+        wanted = [Request(profile, f"r{number}", namespace, None, (), ("count=1",)) for number in range(count)]
+        releases = prepare(open_library(root), wanted)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            runs = [pool.submit(self._up, releases[number::_AT_ONCE]) for number in range(_AT_ONCE)]
+            for run in runs:
+                run.result()
+
+    def _up(self, releases: Sequence[Release]) -> None:
+        for _ in up(self._kube, releases, Options(), Clock()):
+            pass
 
     def _volumes(self, namespace: str) -> bool:
         volumes = self._kube.list("", "PersistentVolume").items

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,3 +88,29 @@ CONTENDERS: dict[str, Callable[[Tools, Work], list[Command]]] = {
     "helm": _helm,
     "python client": _plain,
 }
+
+
+#: The image that a rollout goes to; nodes are simulated, so that nobody fetches it.
+_NEXT = "nginx:1.30"
+
+
+def _berth_rolls(tools: Tools, work: Work, replicas: int) -> list[Command]:
+    where = ["--profile", work.profile, "--namespace", work.namespace]
+    first = [*tools.berth, "rollout", *where, "--image", _NEXT, "--canary", "1", "--pause"]
+    return [first, [*tools.berth, "rollout.promote", *where]]
+
+
+def _kubectl_rolls(tools: Tools, work: Work, replicas: int) -> list[Command]:
+    where = ["statefulset", "web", "--namespace", work.namespace]
+
+    def patch(partition: int, **spec: object) -> Command:
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}
+        return [tools.kubectl, "patch", *where, "--patch", json.dumps({"spec": {"updateStrategy": strategy, **spec}})]
+
+    containers = {"template": {"spec": {"containers": [{"name": "nginx", "image": _NEXT}]}}}
+    wait = [tools.kubectl, "rollout", "status", *where, "--timeout=10m"]
+    return [patch(replicas - 1, **containers), wait, patch(0), wait]
+
+
+#: A canary of one pod, and then the others.
+ROLLERS: dict[str, Callable[[Tools, Work, int], list[Command]]] = {"berth": _berth_rolls, "kubectl": _kubectl_rolls}

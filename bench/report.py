@@ -6,7 +6,21 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.cases import BARE, FRESH, LIST, MANY, ONE, RENDER, UNCHANGED
+from bench.cases import (
+    AT_ONCE,
+    BARE,
+    FRESH,
+    LIST,
+    MANY,
+    ONE,
+    RELEASES,
+    RENDER,
+    ROLL,
+    ROLLED,
+    SETTLING,
+    STATUS,
+    UNCHANGED,
+)
 from bench.measuring import Row
 
 TITLES = {
@@ -14,6 +28,9 @@ TITLES = {
     f"{ONE}, {UNCHANGED}": "The same again: nothing has changed",
     f"{MANY}, {FRESH}": "100 StatefulSets of one replica, each with a headless Service, fresh",
     f"{MANY}, {UNCHANGED}": "The same again: nothing has changed",
+    f"{ROLL}, {AT_ONCE}": f"A canary of 1 of {ROLLED} nginx pods, then the other {ROLLED - 1}, ready once they run",
+    f"{ROLL}, {SETTLING}": "The same with pods that take 2 s to be available",
+    STATUS: f"How {RELEASES} releases stand (berth status)",
     RENDER: "Render of those 200 documents (berth render, helm template)",
     LIST: "The list of tasks (--list)",
 }
@@ -56,6 +73,14 @@ def targets(rows: Sequence[Row]) -> list[Target]:
     many = by_case.get(f"{MANY}, {UNCHANGED}")
     if many:
         found.append(Target("100 StatefulSets, unchanged: time", many["berth"].wall, 1.0, " s"))
+    for kind in (AT_ONCE, SETTLING):
+        rolls = by_case.get(f"{ROLL}, {kind}")
+        if rolls:
+            ratio = rolls["berth"].wall / rolls["kubectl"].wall
+            found.append(Target(f"a canary, then the others, {kind}: time over kubectl's patch and wait", ratio, 1.2))
+    statuses = by_case.get(STATUS)
+    if statuses:
+        found.append(Target(f"status of {RELEASES} releases: time", statuses["berth"].wall, 2.0, " s"))
     lists = by_case.get(LIST, {})
     for name in lists:
         if name != BARE:
@@ -156,6 +181,8 @@ _HOW = """## How it was measured
   that "ready" costs no image and no process. Server, controllers and contenders share the processor.
 - One repetition is a fresh namespace, in which each command runs twice (fresh, unchanged), and its removal; making and
   removing it are not timed. The order of the contenders rotates with each repetition. One round before is not counted.
+- A rollout is `berth rollout --canary 1 --pause` and `berth rollout.promote`, which goes ordinal by ordinal; beside it
+  `kubectl patch` of image and partition, `kubectl rollout status`, and both again for partition 0.
 - Most of a fresh nginx release is the cluster's own time, the same for all: where a volume is made for its first
   consumer, the scheduler looks once a second whether it is bound, and the two pods come one after the other. helm looks
   every 2 s whether all is ready.

@@ -36,7 +36,7 @@ _CODES = {
     errors.ExitCode.NO_TARGET: "no cluster to talk to, it does not answer, or it denies access. Nothing was changed, "
     "unless access was lost in the middle of a run",
     errors.ExitCode.TIMED_OUT: "not there in time (`--timeout`). What was applied stands",
-    errors.ExitCode.CHANGES: "`plan --exit-code` only: there are changes",
+    errors.ExitCode.CHANGES: "`plan --exit-code` and `drift --exit-code` only: there are changes",
     errors.ExitCode.INTERRUPTED: "interrupted (Ctrl-C). What was applied is stated; the same command goes on there",
 }
 
@@ -133,7 +133,8 @@ def exit_codes_page() -> str:
     lines += [
         "",
         "Two more come from elsewhere: 141 when the reader of the output went away (`invoke plan ... | head`), and 1",
-        "when Invoke itself does not find a `tasks.py`.",
+        "when Invoke itself does not find a `tasks.py`. `shell` ends with the exit code of what it ran in the",
+        "container.",
     ]
     return "\n".join(lines) + "\n"
 

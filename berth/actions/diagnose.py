@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from berth.actions.status import Found, Operations, Selection, status
+from berth.actions.roles import Operations
+from berth.actions.status import Found, Selection, status
 from berth.cluster.evidence import last_lines
 from berth.cluster.kube import Kube
 from berth.cluster.runner import all_of

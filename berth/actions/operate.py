@@ -8,7 +8,7 @@ from berth.actions.gate import has_container
 from berth.actions.operations import Outcome, Result, choose, ordinal, pods_of, run_each
 from berth.cluster.exec import NothingRunsError
 from berth.cluster.kube import Kube
-from berth.cluster.release import ReleaseRecord
+from berth.cluster.record import ReleaseRecord
 from berth.core.errors import FailedError, InputError, did_you_mean
 from berth.core.objects import Json, ObjectRef
 from berth.core.operations import Operation

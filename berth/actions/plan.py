@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Literal, TypeAlias
 
 from berth.actions.scaling import Stage, check_stages, claim_notes, claim_problems, find_stages
 from berth.actions.survey import Survey, autoscaled_sets, check_permissions, dry_run, surroundings, survey
 from berth.cluster.kube import Kube
+from berth.cluster.record import ReleaseRecord, Rollout
 from berth.cluster.runner import raise_all
 from berth.core.diff import shown_value
-from berth.core.errors import BerthError, PreflightError
+from berth.core.errors import BerthError, LockedError, PreflightError
+from berth.core.objects import Json, Manifest, ObjectRef, dig
 from berth.core.order import phases
 from berth.core.plan import (
     Action,
@@ -25,7 +28,11 @@ from berth.core.plan import (
 from berth.core.preflight import preflight
 from berth.core.render import Release
 from berth.core.resize import find_growths
+from berth.core.rollout import on_delete, version_problems, ways, with_partition
 from berth.core.scaling import Wishes, step_lines
+
+#: What becomes of a rollout that has not come to its end: it stands against the run, goes on, or ends with it.
+During: TypeAlias = Literal["refuse", "go on", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,13 @@ def plan_release(
     others: Sequence[Release] = (),
     wishes: Wishes | None = None,
     in_stages: bool = True,
+    rollout: During = "refuse",
 ) -> Planned:
     """Look, check, dry-run and compare; nothing is written.
 
     ``resize`` lets claims grow; ``others`` come up in the same run, and may be referred to. Where the profile scales
     step by step, the first step is planned as well; ``in_stages`` is False for a release that is such a step itself.
+    ``rollout`` says what becomes of one that has not come to its end.
 
     An unchanged release costs a few reads: what was checked when it was applied is not checked again, neither by lint
     nor by a dry run. See ``Survey.unchanged``.
@@ -77,13 +86,23 @@ def plan_release(
         ClusterError: the API server refuses a manifest.
     """
     seen = survey(kube, release)
+    if seen.record and rollout == "refuse":
+        require_no_rollout(seen.record)
+    if seen.record and seen.record.rollout and rollout == "end":
+        release = replace(release, manifests=tuple(_freed(one, seen.record.rollout) for one in release.manifests))
+    versions = version_problems(release.profile, release.manifests, seen.live, _proved(seen.record))
+    if versions:
+        raise PreflightError(versions)
     rendered, wishes = release.manifests, wishes or Wishes()
     autoscaled = autoscaled_sets(kube, release.namespace, seen.live)
     mark = seen.record.scaling if seen.record else None
     stages = find_stages(release, seen.live, mark, autoscaled, wishes) if in_stages else ()
     check_stages(kube, stages)
     if len(stages) > 1:
-        plan_release(kube, stages[0].release, force=force, resize=resize, others=others, wishes=wishes, in_stages=False)
+        first = stages[0].release
+        plan_release(
+            kube, first, force=force, resize=resize, others=others, wishes=wishes, in_stages=False, rollout=rollout
+        )
     release = replace(release, manifests=leave_replicas(rendered, autoscaled))
     ordered = phases(release.manifests)
     own = [manifest for manifest in release.manifests if not foreign(manifest, seen.live.get(manifest.ref))]
@@ -122,6 +141,36 @@ def plan_release(
     return Planned(release, plan, seen, told, stages, wishes.discard, tuple(others), notes)
 
 
+def _freed(manifest: Manifest, rollout: Rollout) -> Manifest:
+    """A manifest that does away with the partition of a canary; one that does not speak of any would leave it."""
+    if manifest.ref.kind != "StatefulSet" or manifest.ref.name != rollout.set_name or on_delete(manifest.body):
+        return manifest
+    own = dig(manifest.body, "spec", "updateStrategy", "rollingUpdate", "partition")
+    return manifest if own is not None else with_partition(manifest, rollout.partition)
+
+
+def _proved(record: ReleaseRecord | None) -> dict[ObjectRef, Json]:
+    """The objects as the last run that came to its end made them."""
+    runs = record.history if record else ()
+    last = next((revision.manifests for revision in reversed(runs) if revision.manifests), ())
+    return {ObjectRef.of(body): body for body in last}
+
+
+def require_no_rollout(record: ReleaseRecord) -> None:
+    """Refuse to change a release in the middle of a rollout.
+
+    Raises:
+        LockedError: one is under way, or held.
+    """
+    if record.rollout is not None:
+        held = record.rollout.held
+        raise LockedError(
+            f"a rollout of release {record.name} in {record.namespace} has not come to its end",
+            why=f"it is held: {held}" if held else "it is under way, or was stopped",
+            hint=ways(record.name, record.namespace),
+        )
+
+
 def plan_all(
     kube: Kube,
     releases: Sequence[Release],
@@ -129,6 +178,7 @@ def plan_all(
     force: bool = False,
     resize: bool = False,
     wishes: Wishes | None = None,
+    rollout: During = "refuse",
 ) -> list[Planned]:
     """The plans of several releases; the problems of all are told at once.
 
@@ -140,7 +190,10 @@ def plan_all(
     for release in releases:
         try:
             others = [other for other in releases if other is not release]
-            plans.append(plan_release(kube, release, force=force, resize=resize, others=others, wishes=wishes))
+            planned = plan_release(
+                kube, release, force=force, resize=resize, others=others, wishes=wishes, rollout=rollout
+            )
+            plans.append(planned)
         except BerthError as error:
             errors.append(error)
     raise_all(errors)

@@ -17,7 +17,7 @@ from berth.core.values import merge
 from berth.library import Library, read_text
 
 if TYPE_CHECKING:
-    from berth.cluster.release import ReleaseRecord
+    from berth.cluster.record import ReleaseRecord
 
 #: The longest name of a release: what is added to it must still make a StatefulSet's name of 52.
 MAX_RELEASE_NAME = 40
@@ -65,21 +65,53 @@ def prepare(library: Library, requests: Sequence[Request]) -> tuple[Release, ...
     return tuple(releases)
 
 
-def recorded(library: Library, record: ReleaseRecord, changed: Json, source: str) -> Release:
-    """A release as its record has it, rendered anew with some values changed by ``source``.
+def recorded(
+    library: Library,
+    record: ReleaseRecord,
+    changed: Json,
+    source: str,
+    value_files: Sequence[str] = (),
+    sets: Sequence[str] = (),
+) -> Release:
+    """A release as its record has it, rendered anew: recorded values < files < sets < those changed by ``source``.
 
     Raises:
-        InputError: its profile is not here, the values hold secret ones, which no record keeps, or the profile does not
-            take them.
+        InputError: its profile is not here, some values were secret, which no record keeps, and are not given anew, or
+            the profile does not take them.
     """
-    hidden = sorted(path for path, text in _texts(record.values) if text == HIDDEN)
-    if hidden:
-        raise InputError(
-            f"release {record.name} was made with secret values, which its record does not keep: {', '.join(hidden)}",
-            hint="use up, with the files and settings that it was made with",
-        )
-    request = Request(record.profile, record.name, record.namespace, record.environment)
-    return _render(library, request, [Layer(f"the record of {record.name}", record.values), Layer(source, changed)])
+    request = Request(
+        record.profile, record.name, record.namespace, record.environment, tuple(value_files), tuple(sets)
+    )
+    hidden = hidden_values(record.values)
+    if hidden and not (value_files or sets):
+        raise _not_kept(record, hidden)
+    below = [Layer(f"the record of {record.name}", _without(record.values, hidden))]
+    release = _render(library, request, [Layer(source, changed)] if changed else (), below)
+    given = {"--values", "--set"}
+    missing = [path for path in hidden if getattr(release.values.source_of(path), "layer", "") not in given]
+    if missing:
+        raise _not_kept(record, missing)
+    return release
+
+
+def _not_kept(record: ReleaseRecord, hidden: Sequence[str]) -> InputError:
+    return InputError(
+        f"release {record.name} was made with secret values, which its record does not keep: {', '.join(hidden)}",
+        hint="give them again where --values or --set is taken; else use up, with what it was made with",
+    )
+
+
+def _without(values: Any, hidden: Sequence[str], path: str = "") -> Any:
+    """The values without those at some paths."""
+    if not isinstance(values, dict):
+        return values
+    paths = {key: f"{path}.{key}" if path else str(key) for key in values}
+    return {key: _without(value, hidden, paths[key]) for key, value in values.items() if paths[key] not in hidden}
+
+
+def hidden_values(values: Json) -> list[str]:
+    """The paths of the values that a record does not keep, because they are secret."""
+    return sorted(path for path, text in _texts(values) if text == HIDDEN)
 
 
 def _texts(values: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -179,13 +211,13 @@ def _name_problems(request: Request) -> list[Problem]:
     return problems
 
 
-def _render(library: Library, request: Request, last: Sequence[Layer] = ()) -> Release:
-    """The release of a request; ``last`` are values on top of all that it names."""
+def _render(library: Library, request: Request, last: Sequence[Layer] = (), below: Sequence[Layer] = ()) -> Release:
+    """The release of a request; ``last`` are values on top of all that it names, ``below`` those under its files."""
     profile = library.load(request.profile)
     files = [(name, read_text(Path(name), ValuesError)) for name in request.value_files]
 
     def made(layers: Sequence[Layer]) -> Release:
-        values = merge(profile, request.environment, files, request.sets, layers)
+        values = merge(profile, request.environment, files, request.sets, layers, below)
         manifests = render(profile, values, request.release, request.namespace, request.environment, library.loader)
         return Release(
             request.release,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from berth.actions.plan import require_no_rollout
 from berth.actions.prepare import recorded
 from berth.actions.scaling import Stage, find_stages, scaled_set
 from berth.cluster.kube import Kube
-from berth.cluster.release import ReleaseRecord
+from berth.cluster.record import ReleaseRecord
 from berth.core.errors import ClusterError, DeniedError, InputError, PreflightError, Problem
 from berth.core.events import Ledger
 from berth.core.ledger import SetShape, make_ledger, release_claims
@@ -54,6 +55,7 @@ def find_scaling(kube: Kube, library: Library, record: ReleaseRecord, replicas: 
         raise ClusterError(
             f"release {record.name} in {record.namespace} was taken down", hint="`invoke up` brings it back"
         )
+    require_no_rollout(record)
     release = _release(library, record, replicas, wishes)
     live = _live(kube, release)
     manifest = scaled_set(release, live)

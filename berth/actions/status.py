@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from berth.actions.operations import Outcome, Result, run_operation
+from berth.actions.inventory import drifted, listings, live_objects, optional, recorded_of, selectors
+from berth.actions.roles import SHORT, Operations, read_roles
 from berth.cluster.evidence import read_evidence
 from berth.cluster.kube import Kube
 from berth.cluster.lock import held_by
-from berth.cluster.release import RECORD_TYPE, RELEASE_LABEL, ReleaseRecord, list_releases, live_digest, load
-from berth.cluster.runner import all_of, in_parallel
+from berth.cluster.record import RECORD_TYPE, RELEASE_LABEL, ReleaseRecord
+from berth.cluster.release import list_releases, load
+from berth.cluster.runner import all_of
 from berth.cluster.watch import Trouble, Watcher, WatchEvent
-from berth.core.diagnosis import Scene, telling
-from berth.core.drift import Drift, drift, missing
-from berth.core.errors import BerthError, DeniedError, InputError, did_you_mean
-from berth.core.objects import INSTANCE_LABEL, MANAGED_BY_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id, dig
-from berth.core.operations import Operation
-from berth.core.readiness import pod_ready
-from berth.core.report import DOWN, Recorded, ReleaseReport, Role, Snapshot
+from berth.core.diagnosis import Scene
+from berth.core.errors import DeniedError, InputError, did_you_mean
+from berth.core.objects import MANAGED_BY_LABEL, Json
+from berth.core.report import ReleaseReport, Snapshot
 from berth.core.status import by_controller, report
 
-#: Of more releases than this the objects are listed by what they have in common, not by their names.
-_MANY = 20
-#: How long a profile's operation may take in a pod, in seconds: a status is no place to wait.
-_SHORT = 5.0
 #: How long news are gathered before a watched status is read again, in seconds, and after how long at the latest.
 _GATHER, _LATEST = 0.3, 10.0
 
-_BUDGET = ("policy", "PodDisruptionBudget")
-
-#: The operations of a profile by name.
-Operations = Callable[[str], Mapping[str, Operation]]
+_BUDGET, _SET = ("policy", "PodDisruptionBudget"), ("apps", "StatefulSet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +89,7 @@ def status(
     selection: Selection,
     operations: Operations | None,
     wanted: Sequence[str] = ("role",),
-    longest: float = _SHORT,
+    longest: float = SHORT,
 ) -> Found:
     """How the chosen releases stand.
 
@@ -112,13 +104,13 @@ def status(
     if not records:
         return Found(())
     seen, unread = _read(kube, selection, records)
-    recorded = [_recorded(record, unread) for record in records]
+    recorded = [recorded_of(record, unread) for record in records]
     notes = [f"may not be read, and is left out: {kind}" for kind in sorted(kind for _, kind in unread)]
-    drifted = [tuple(_drift(record, seen.live, unread)) for record in records]
+    drifts = [tuple(drifted(record, seen.live, unread)) for record in records]
     if operations is not None:
-        roles, said = _roles(kube, recorded, seen, operations, wanted, longest)
+        roles, said = read_roles(kube, recorded, seen, operations, wanted, longest)
         seen, notes = replace(seen, roles=roles), [*notes, *said]
-    pairs = list(zip(recorded, drifted, strict=True))
+    pairs = list(zip(recorded, drifts, strict=True))
     reports = [report(one, seen, its) for one, its in pairs]
     spaces = sorted({one.namespace for one in reports if not one.verdict.current and not one.down})
     if spaces:
@@ -142,32 +134,22 @@ def _read(
     kube: Kube, selection: Selection, records: Sequence[ReleaseRecord]
 ) -> tuple[Snapshot, frozenset[tuple[str, str]]]:
     """The live objects, and the kinds that may not be read."""
-    up = [record for record in records if record.status not in DOWN]
-    wanted = {entry.ref for record in up for entry in record.inventory}
-    # Budgets are listed whole: also those that the releases did not make hold for their pods.
-    kinds = sorted({(ref.group, ref.kind) for ref in wanted} - {_BUDGET} | {("apps", "StatefulSet")})
-    member, instance = _selectors(records)
+    _, instance = selectors(records)
     unread: set[tuple[str, str]] = set()
     namespace = selection.namespace
-
-    def own(kind: tuple[str, str]) -> list[Json]:
-        return _optional(kube, *kind, namespace, member, unread if kind != ("apps", "StatefulSet") else None)
-
-    work: list[Callable[[], Any]] = [lambda kind=kind: own(kind) for kind in kinds]  # type: ignore[misc]
+    # Budgets are listed whole: also those that the releases did not make hold for their pods.
+    work: list[Callable[[], Any]] = [*listings(kube, namespace, records, unread, besides=(_BUDGET,), always=(_SET,))]
     denied: set[tuple[str, str]] = set()
     managed = f"{MANAGED_BY_LABEL}=berth"
     work += [
         lambda: kube.list("", "Pod", namespace, label_selector=instance).items,
         lambda: kube.list("", "PersistentVolumeClaim", namespace).items,
-        lambda: _optional(kube, *_BUDGET, namespace, None, unread),
-        lambda: _optional(kube, "coordination.k8s.io", "Lease", namespace, managed, denied),
-        lambda: _optional(kube, "", "Node", None, None, denied),
+        lambda: optional(kube, *_BUDGET, namespace, None, unread),
+        lambda: optional(kube, "coordination.k8s.io", "Lease", namespace, managed, denied),
+        lambda: optional(kube, "", "Node", None, None, denied),
     ]
     *owned, pods, claims, budgets, leases, nodes = all_of(work, lambda task: task())
-    live = {ref: body for bodies in (*owned, budgets) for body in bodies if (ref := ObjectRef.of(body)) in wanted}
-    # Labels are lost in restores: what no list has shown is asked for by its name.
-    rest = sorted(ref for ref in wanted - live.keys() if (ref.group, ref.kind) not in unread)
-    live.update({ref: body for ref, body in zip(rest, all_of(rest, kube.get), strict=True) if body is not None})
+    live = live_objects(kube, records, (body for bodies in (*owned, budgets) for body in bodies), unread)
     now = kube.server_time()
     seen = Snapshot(
         live,
@@ -179,32 +161,6 @@ def _read(
         _busy(leases, now),
     )
     return seen, frozenset(unread)
-
-
-def _selectors(records: Sequence[ReleaseRecord]) -> tuple[str, str]:
-    """What selects the objects of the releases, and what their pods."""
-    if len(records) > _MANY:
-        return PART_OF_LABEL, INSTANCE_LABEL
-    ids = ",".join(applyset_id(record.name, record.namespace) for record in records)
-    names = ",".join(sorted({record.name for record in records}))
-    return f"{PART_OF_LABEL} in ({ids})", f"{INSTANCE_LABEL} in ({names})"
-
-
-def _optional(
-    kube: Kube,
-    group: str,
-    kind: str,
-    namespace: str | None,
-    selector: str | None,
-    unread: set[tuple[str, str]] | None,
-) -> list[Json]:
-    try:
-        return kube.list(group, kind, namespace, label_selector=selector).items
-    except DeniedError:
-        if unread is None:
-            raise
-        unread.add((group, kind))
-        return []
 
 
 def _by_namespace(bodies: Iterable[Json]) -> dict[str, list[Json]]:
@@ -221,118 +177,6 @@ def _busy(leases: Iterable[Json], now: datetime) -> dict[tuple[str, str], str]:
         for lease in leases
         if (meta := lease["metadata"])["name"].startswith(prefix) and (holder := held_by(lease, now))
     }
-
-
-def _recorded(record: ReleaseRecord, unread: frozenset[tuple[str, str]]) -> Recorded:
-    return Recorded(
-        record.name,
-        record.namespace,
-        record.profile,
-        record.environment,
-        record.revision,
-        record.status,
-        record.updated,
-        tuple(entry.ref for entry in record.inventory if (entry.ref.group, entry.ref.kind) not in unread),
-        record.manifests,
-        str(dig(record.values, "clusterDomain", default="cluster.local")),
-    )
-
-
-def _drift(
-    record: ReleaseRecord, live: Mapping[ObjectRef, Json], unread: frozenset[tuple[str, str]]
-) -> Iterator[Drift]:
-    """What changed since the last run; of an object that was never applied nothing is known."""
-    if record.status in DOWN:
-        return
-    manifests = {ObjectRef.of(manifest): manifest for manifest in record.manifests}
-    for entry in record.inventory:
-        body, manifest = live.get(entry.ref), manifests.get(entry.ref)
-        if (entry.ref.group, entry.ref.kind) in unread or manifest is None or not entry.live_digest:
-            continue
-        if body is None:
-            yield missing(entry.ref)
-        elif entry.live_digest != live_digest(body):
-            yield from drift(manifest, body, record.updated)
-
-
-def _roles(
-    kube: Kube,
-    recorded: Sequence[Recorded],
-    seen: Snapshot,
-    operations: Operations,
-    wanted: Sequence[str],
-    longest: float,
-) -> tuple[dict[tuple[str, str], list[Role]], list[str]]:
-    """What the profiles' operations say in the pods that run, and what was not found out.
-
-    One is asked first: where that runs no containers, nor do the others.
-    """
-    tasks, notes = _tasks(recorded, seen, operations, wanted, longest)
-    silent: dict[tuple[str, str], list[str]] = {}
-    roles: dict[tuple[str, str], list[Role]] = {}
-    for some in (tasks[:1], tasks[1:]):
-        for (namespace, operation, pod), outcome in in_parallel(some, lambda task: _run(kube, *task)):
-            name = pod["metadata"]["name"]
-            if isinstance(outcome, BerthError):
-                notes.append(f"operation {operation.name} was not run: {outcome.problems[0].what}")
-            elif outcome.outcome is Outcome.NOT_RUN:
-                notes.append(f"operations were not run: {name}: {outcome.why}")
-                if not roles and pod is tasks[0][2]:
-                    return roles, notes
-            elif outcome.code is None:
-                # A busy machine is no broken release, and a container that went away in between is told by its pod.
-                silent.setdefault((operation.name, outcome.why), []).append(name)
-            else:
-                roles.setdefault((namespace, name), []).append(_role(operation.name, outcome, pod_ready(pod)))
-    notes += [f"operation {name} has no result in {', '.join(pods)}: {why}" for (name, why), pods in silent.items()]
-    return roles, list(dict.fromkeys(notes))
-
-
-def _tasks(
-    recorded: Sequence[Recorded], seen: Snapshot, operations: Operations, wanted: Sequence[str], longest: float
-) -> tuple[list[tuple[str, Operation, Json]], list[str]]:
-    """Which operation is to be run in which pod, by namespace: only a ready pod has to pass others than ``role``."""
-    tasks: list[tuple[str, Operation, Json]] = []
-    notes: list[str] = []
-    known: dict[str, Mapping[str, Operation]] = {}
-    for one in recorded:
-        running = [
-            pod
-            for pod in _pods(one, seen)
-            if dig(pod, "status", "phase") == "Running" and not dig(pod, "metadata", "deletionTimestamp")
-        ]
-        if running and one.profile not in known:
-            try:
-                known[one.profile] = operations(one.profile)
-            except InputError as error:
-                known[one.profile] = {}
-                notes.append(f"operations of profile {one.profile} were not run: {error.problems[0].what}")
-        for operation in (known[one.profile][name] for name in wanted if running and name in known[one.profile]):
-            short = replace(operation, timeout=min(operation.timeout, longest))
-            tasks += [(one.namespace, short, pod) for pod in running if operation.name == "role" or pod_ready(pod)]
-    return tasks, notes
-
-
-def _run(kube: Kube, namespace: str, operation: Operation, pod: Json) -> Result:
-    return run_operation(kube, namespace, operation, [pod])[0]
-
-
-def _role(name: str, result: Result, ready: bool) -> Role:
-    """Only of the operation ``role`` the output is a role; a pod that is not ready need not pass any."""
-    output = result.output.strip().splitlines()
-    if result.passed:
-        return Role(name, output[0] if output and name == "role" else "")
-    if not ready:
-        return Role(name)
-    said = telling(output)
-    return Role(name, "", f"{result.outcome}: {result.why}" + (f": {said}" if said else ""))
-
-
-def _pods(one: Recorded, seen: Snapshot) -> Iterator[Json]:
-    for manifest in one.manifests:
-        if manifest.get("kind") == "StatefulSet":
-            live = seen.live.get(ObjectRef.of(manifest))
-            yield from seen.pods.get(str(dig(live, "metadata", "uid", default="")), ())
 
 
 def follow(kube: Kube, selection: Selection, look: Callable[[], None]) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from berth.cluster.kube import Kube
-from berth.cluster.release import ReleaseRecord, live_digest, load
+from berth.cluster.record import ReleaseRecord, live_digest
+from berth.cluster.release import load
 from berth.cluster.runner import all_of
 from berth.core.diff import manifest_hash
 from berth.core.errors import BerthError, DeniedError, Problem

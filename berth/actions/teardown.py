@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 
-from berth.actions.up import Clock
+from berth.actions.clock import Clock
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
+from berth.cluster.record import Entry, ReleaseRecord, UnreadableError
 from berth.cluster.refusals import MissingError
-from berth.cluster.release import Entry, ReleaseRecord, UnreadableError, list_releases, remove, save
+from berth.cluster.release import list_releases, remove, save
 from berth.cluster.removal import Removal
 from berth.cluster.runner import all_of, in_parallel
 from berth.cluster.waiting import Patience
@@ -343,9 +344,10 @@ class _Run:
             return []
 
     def _save(self, status: str, inventory: tuple[Entry, ...]) -> None:
-        self._record = save(
-            self._kube, replace(self._record, status=status, inventory=inventory, updated=self._clock.now(self._kube))
-        )
+        # A rollout ends with what it was about, or nobody could bring the release up again.
+        now = self._clock.now(self._kube)
+        made = replace(self._record, status=status, inventory=inventory, updated=now, rollout=None)
+        self._record = save(self._kube, made)
 
     def _note(self, step: StepDone) -> StepDone:
         self._steps.append(step)

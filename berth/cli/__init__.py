@@ -12,13 +12,19 @@ from berth.cli import lifecycle
 from berth.cli.cluster import cluster
 from berth.cli.common import DEFAULTS
 from berth.cli.dns import dns
+from berth.cli.drain import drain_check
+from berth.cli.drift import drift
+from berth.cli.history import history
 from berth.cli.lint import lint
 from berth.cli.operate import operate
 from berth.cli.profiles import profiles
+from berth.cli.reach import logs, port_forward, shell
 from berth.cli.rehearse import rehearse
 from berth.cli.render import render
+from berth.cli.rollout import restart, rollback, rollouts
 from berth.cli.scale import scale
 from berth.cli.status import diagnose, status
+from berth.cli.verify import verify
 
 namespace = Collection(
     render,
@@ -31,9 +37,19 @@ namespace = Collection(
     dns,
     rehearse,
     scale,
+    rollouts,
+    restart,
+    rollback,
+    history,
     status,
     diagnose,
+    drift,
+    drain_check,
     operate,
+    logs,
+    shell,
+    port_forward,
+    verify,
 )
 namespace.configure(DEFAULTS)
 

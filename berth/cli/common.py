@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import Task, task
 
 from berth.core.errors import BerthError, ExitCode, InputError
+
+if TYPE_CHECKING:
+    from berth.output import Printer
 
 #: What ``invoke.yaml`` may set under ``berth:``; None means "not set".
 DEFAULTS: dict[str, Any] = {
@@ -133,6 +136,46 @@ def ask(question: str) -> str:
         return input().strip().lower()
     except EOFError:
         return ""
+
+
+def ask_unstick(shown: Printer, output: str) -> Callable[[Sequence[str]], bool] | None:
+    """Asks whether pods that block their own fix may be deleted; None where there is nobody to ask."""
+    if output != "text" or not on_terminal():
+        return None
+
+    def asked(names: Sequence[str]) -> bool:
+        with shown.paused():
+            note(f"not ready: {', '.join(names)}; Kubernetes waits for such a pod, so that it blocks its own fix")
+            return ask("delete it once the change is applied? its claims stay [yes/no]") in ("y", "yes")
+
+    return asked
+
+
+def count_of(flag: str, written: str | None) -> int | None:
+    """The number of an option that takes one from 1 on; None where it was not given.
+
+    Raises:
+        InputError: it is none.
+    """
+    if written is None:
+        return None
+    if not written.isascii() or not written.isdecimal() or len(written) > 9 or int(written) == 0:
+        raise InputError(f"--{flag} {written} is no number that it could be", hint="a whole number, 1 or more")
+    return int(written)
+
+
+def ordinals_of(written: Sequence[str]) -> tuple[int, ...]:
+    """The ordinals that an option names.
+
+    Raises:
+        InputError: one is no ordinal.
+    """
+    for text in written:
+        if not text.isascii() or not text.isdecimal() or len(text) > 9:
+            raise InputError(
+                f"--ordinal {text} is not an ordinal", hint="a number from 0 on, the one in the pod's name"
+            )
+    return tuple(map(int, written))
 
 
 def on_terminal() -> bool:

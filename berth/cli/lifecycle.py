@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from berth.cli import options, stage
-from berth.cli.common import Flags, Option, ask, berth_task, note, on_terminal, one_of, setting
+from berth.cli.common import Flags, Option, ask, ask_unstick, berth_task, note, on_terminal, one_of, setting
 from berth.cli.render import requests
 from berth.core.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
+    from berth.actions.plan import During
     from berth.cluster.kube import Kube
-    from berth.cluster.release import ReleaseRecord
+    from berth.cluster.record import ReleaseRecord
     from berth.cluster.waiting import Patience
     from berth.core.events import Event, Ledger
     from berth.core.render import Release
@@ -39,6 +40,8 @@ def plan(ctx: Context, flags: Flags) -> int | None:
     options.EVENTS,
     options.TIMEOUT,
     options.PATIENCE,
+    options.UNSTICK,
+    Option("end-rollout", "also where a rollout has not come to its end: all its ordinals go to these values", False),
     Option("check", "only show what would change: the same as plan", False),
 )
 def up(ctx: Context, flags: Flags) -> int | None:
@@ -49,7 +52,7 @@ def up(ctx: Context, flags: Flags) -> int | None:
     if flags.check:
         flags.exit_code = False
         return _plan(ctx, flags)
-    from berth.actions.up import Options
+    from berth.actions.applying import Options
     from berth.actions.up import up as run
     from berth.cli import target as targets
     from berth.core.events import TargetChosen
@@ -61,7 +64,15 @@ def up(ctx: Context, flags: Flags) -> int | None:
     releases = _releases(ctx, flags, target.namespace)
     with closing(target.connect()) as kube, shown:
         shown.show(TargetChosen(target.description))
-        follow(run(kube, releases, Options(patience, flags.force_conflicts, flags.resize), stage.clock()), shown)
+        chosen = Options(
+            patience,
+            flags.force_conflicts,
+            flags.resize,
+            unstick=flags.unstick,
+            ask_unstick=ask_unstick(shown, flags.output),
+        )
+        during: During = "end" if flags.end_rollout else "refuse"
+        follow(run(kube, releases, chosen, stage.clock(), rollout=during), shown)
     return ExitCode.DONE
 
 
@@ -153,7 +164,8 @@ def _plan(ctx: Context, flags: Flags) -> int | None:
     if flags.output == "text":
         print(f"target: {target.description}")
     with closing(target.connect()) as kube:
-        for planned in plan_all(kube, releases, force=flags.force_conflicts, resize=flags.resize):
+        during: During = "end" if getattr(flags, "end_rollout", False) else "refuse"
+        for planned in plan_all(kube, releases, force=flags.force_conflicts, resize=flags.resize, rollout=during):
             changed = changed or not planned.plan.empty
             print(json.dumps(plan_json(planned)) if flags.output == "json" else "\n".join(plan_lines(planned)))
     return ExitCode.CHANGES if changed and flags.exit_code else ExitCode.DONE

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from berth.cli import options
-from berth.cli.common import Flags, Option, berth_task, note, one_of, setting
-from berth.core.errors import ExitCode, InputError, InterruptedRunError
+from berth.cli.common import Flags, Option, berth_task, note, one_of, ordinals_of
+from berth.core.errors import ExitCode, InterruptedRunError
 
 if TYPE_CHECKING:
     from berth.actions.operations import Result
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
 
 
 @berth_task(
-    Option("profile", "profile whose release it is; in its place --name"),
-    Option("name", "release name, for a profile that is installed several times or under another name"),
-    options.NAMESPACE,
-    *options.TARGET,
+    *options.ONE_RELEASE,
     Option("operation", "what to run: ready, role or another one of the profile; without it, they are listed"),
     Option("ordinal", "only in the pod of this ordinal; may be given several times", many=True),
     options.TEXT_OR_JSON,
@@ -34,29 +30,24 @@ def operate(ctx: Context, flags: Flags) -> int | None:
     passed. Ctrl-C ends the waiting; a command that runs in a container goes on there.
     """
     one_of("output", flags.output, ("text", "json"))
-    if not (flags.profile or flags.name):
-        raise InputError("no release is named", hint="--profile PROFILE or --name NAME")
-    ordinals = [_ordinal(text) for text in flags.ordinal]
-    if not flags.operation and flags.profile and not flags.name:
-        return _list(flags.profile, _declared(flags.profile), flags.output)
+    ordinals = ordinals_of(flags.ordinal)
     from berth.actions.operate import operate as run
     from berth.actions.operate import pick
-    from berth.cli import target as targets
-    from berth.cluster.release import find_release
+    from berth.cli.target import one_release, require_one
 
-    if flags.profile and not flags.name:
+    require_one(flags)
+    if flags.profile and not flags.operation:
+        return _list(flags.profile, _declared(flags.profile), flags.output)
+    if flags.profile:
         pick(_declared(flags.profile), flags.operation, flags.profile)  # Before a cluster is asked for anything.
-    target = targets.choose(ctx, flags)
-    namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
-    with closing(target.connect()) as kube:
-        record = find_release(kube, namespace, flags.name, flags.profile)
+    with one_release(ctx, flags) as (kube, record, target):
         operations = _declared(record.profile)
         if not flags.operation:
             return _list(record.profile, operations, flags.output)
         operation = pick(operations, flags.operation, record.profile)
         try:
             if flags.output == "text":
-                print(f"target: {target.description}")
+                print(f"target: {target}")
             results = list(_shown(run(kube, record, operations, operation, ordinals), flags.output))
         except KeyboardInterrupt:
             raise InterruptedRunError("interrupted; a command that runs in a container goes on there") from None
@@ -132,9 +123,3 @@ def _declared(profile: str) -> dict[str, Operation]:
     from berth.library import open_library
 
     return operations_of(open_library().load(profile))
-
-
-def _ordinal(text: str) -> int:
-    if not text.isdecimal():
-        raise InputError(f"--ordinal {text} is not an ordinal", hint="a number from 0 on, the one in the pod's name")
-    return int(text)

@@ -20,6 +20,14 @@ KUBECONFIG = Option("kubeconfig", "kubeconfig file (default: KUBECONFIG, else ~/
 #: Which cluster.
 TARGET = (CONTEXT, KUBECONFIG)
 
+#: One release that is there, and where.
+ONE_RELEASE = (
+    Option("profile", "profile of the release, where only one is installed; in its place --name"),
+    Option("name", "release name, for a profile that is installed several times or under another name"),
+    NAMESPACE,
+    *TARGET,
+)
+
 TEXT_OR_JSON = Option("output", "text or json", "text")
 EVENTS = Option("output", "text, or json: one JSON object per event and line", "text")
 TIMEOUT = Option("timeout", "how long to wait for everything, such as 90s or 30m (default: 10m)")
@@ -29,3 +37,8 @@ RESIZE = Option(
     "resize", "let claims grow, and replace their sets around the running pods, which are not restarted", False
 )
 YES = Option("yes", "answer yes to every question; what happens to data is not one: see --data", False)
+UNSTICK = Option(
+    "unstick",
+    "delete pods that block their own fix, once it is applied; their claims stay (default: ask on a terminal, else no)",
+    False,
+)

@@ -143,9 +143,11 @@ def _known() -> list[str]:
     """The tasks that work on a cluster and have a profile: they take both options."""
     from berth.cli import namespace
 
+    # The task of a group that has its name, such as rollout, is known by it as well.
+    names = [name for own, others in namespace.task_names.items() for name in (own, *others)]
     return [
         name
-        for name in namespace.task_names
+        for name in names
         if name != "rehearse"
         and {"kubeconfig", "profile"} <= set(namespace[name].argspec(namespace[name].body).parameters)
     ]
@@ -192,10 +194,15 @@ def _run(trial: Trial, action: list[str], release: list[str]) -> int:
 
 
 def _taken_by(task: str, release: list[str]) -> list[str]:
-    """Of the release's flags, those that the task takes: teardown, for one, takes no values."""
+    """Of the release's flags, those that the task takes: teardown, for one, takes no values.
+
+    Who is about one release that is there takes its name or its profile.
+    """
     from berth.cli import namespace
 
     known = set(namespace[task].argspec(namespace[task].body).parameters)
+    if "--name" in release and "profile" not in namespace[task].iterable:
+        known.discard("profile")
     pairs = zip(release[::2], release[1::2], strict=True)
     return [word for flag, value in pairs if flag[2:] in known for word in (flag, value)]
 
@@ -209,7 +216,7 @@ def _copied(ctx: Context, flags: Flags) -> list[Json]:
         BerthError: the cluster cannot be read.
     """
     from berth.cli import target as targets
-    from berth.cluster.release import RECORD_TYPE
+    from berth.cluster.record import RECORD_TYPE
     from berth.core.errors import BerthError
     from berth.rehearsal.kinds import EVENTS, KINDS, LEASES
 

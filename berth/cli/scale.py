@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 
 from invoke.context import Context
 
 from berth.cli import options, stage
-from berth.cli.common import Flags, Option, berth_task, setting
+from berth.cli.common import Flags, Option, berth_task
 from berth.cli.lifecycle import follow, patience_of
 from berth.core.errors import ExitCode, InputError
 
 
 @berth_task(
-    Option("profile", "profile of the release, where only one is installed"),
-    *(options.NAME, options.NAMESPACE, *options.TARGET),
+    *options.ONE_RELEASE,
     Option("replicas", "how many pods it shall have; 0 stops them all and keeps their claims"),
     Option(
         "force", "also where that is unwise: below a quorum, past a disruption budget, past pods that do not run", False
@@ -38,29 +36,24 @@ def scale(ctx: Context, flags: Flags) -> int | None:
     run that was stopped is taken up by running it again.
     """
     replicas = _replicas(flags.replicas)
-    if bool(flags.name) == bool(flags.profile):
-        raise InputError("which release?", hint="--name NAME, or --profile NAME")
+    from berth.actions.applying import Options
     from berth.actions.plan import plan_all, plan_json, plan_lines
     from berth.actions.scale import find_scaling
-    from berth.actions.up import Options, up
-    from berth.cli import target as targets
-    from berth.cluster.release import find_release
+    from berth.actions.up import up
+    from berth.cli.target import one_release
     from berth.core.events import Notice, TargetChosen
     from berth.core.scaling import Wishes
     from berth.library import open_library
     from berth.output import printer
 
     shown, wait = printer(flags.output), patience_of(ctx, flags)
-    target = targets.choose(ctx, flags)
-    namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
     wishes = Wishes(flags.force, tuple(flags.discard_claims))
-    with closing(target.connect()) as kube:
-        record = find_release(kube, namespace, flags.name, flags.profile)
+    with one_release(ctx, flags) as (kube, record, target):
         found = find_scaling(kube, open_library(), record, replicas, wishes)
         if wishes.discard and found.settled:
             raise InputError("no pod is added, so that no claim is discarded", hint="leave --discard-claims out")
         with shown:
-            shown.show(TargetChosen(target.description))
+            shown.show(TargetChosen(target))
             if found.settled:
                 name = found.live["metadata"]["name"]
                 shown.show(Notice(f"StatefulSet/{name} has {replicas} pods already; nothing to do"))
@@ -73,7 +66,7 @@ def scale(ctx: Context, flags: Flags) -> int | None:
                     print(text)
                 return ExitCode.DONE
             chosen = Options(wait, flags.force_conflicts, scaling=wishes)
-            follow(up(kube, [found.release], chosen, stage.clock()), shown)
+            follow(up(kube, [found.release], chosen, stage.clock(), action="scale"), shown)
             if flags.output == "text":
                 shown.show(Notice(f"a later up sets what its own values say: put `replicas: {replicas}` there"))
     return ExitCode.DONE

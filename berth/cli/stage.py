@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from berth.actions.up import Clock
+    from berth.actions.clock import Clock
 
 #: What the first and the last line of a rehearsed run say of their target.
 DESCRIPTION = "throw-away rehearsal cluster (simulated; nothing runs in it)"
@@ -66,7 +66,7 @@ def again(action: str) -> str:
 
 def clock() -> Clock:
     """The clock for an action."""
-    from berth.actions.up import Clock
+    from berth.actions.clock import Clock
 
     if _stage is None:
         return Clock()

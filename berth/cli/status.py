@@ -16,7 +16,8 @@ from berth.core.errors import ExitCode, InputError
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from berth.actions.status import Found, Operations, Selection
+    from berth.actions.roles import Operations
+    from berth.actions.status import Found, Selection
     from berth.cluster.kube import Kube
     from berth.core.report import SetReport
 

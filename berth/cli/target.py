@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from berth.cli import stage
 from berth.cli.common import Flags, note, setting
 from berth.cluster.target import LOCAL_PLANE, REHEARSAL, NoTarget, Target, local_name, resolve
+from berth.core.errors import InputError
+
+if TYPE_CHECKING:
+    from berth.cluster.kube import Kube
+    from berth.cluster.record import ReleaseRecord
 
 
 def choose(ctx: Context, flags: Flags, before_start: Callable[[], object] = lambda: None) -> Target:
@@ -52,6 +59,33 @@ def choose(ctx: Context, flags: Flags, before_start: Callable[[], object] = lamb
     return replace(target, description=f"{which} (simulated; nothing runs in it)")
 
 
+def require_one(flags: Flags) -> None:
+    """Refuse options that do not name one release.
+
+    Raises:
+        InputError: neither --name nor --profile is given, or both are.
+    """
+    if bool(flags.name) == bool(flags.profile):
+        raise InputError("which release?", hint="--name NAME, or --profile NAME")
+
+
+@contextmanager
+def one_release(ctx: Context, flags: Flags) -> Iterator[tuple[Kube, ReleaseRecord, str]]:
+    """The cluster, the record of the release that the options name, and the target in words.
+
+    Raises:
+        InputError: the options name none, or there is none of that name.
+        TargetError: see `choose`.
+    """
+    require_one(flags)
+    from berth.cluster.release import find_release
+
+    target = choose(ctx, flags)
+    namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
+    with closing(target.connect()) as kube:
+        yield kube, find_release(kube, namespace, flags.name, flags.profile), target.description
+
+
 def named(context: str, kubeconfig: str | None) -> Target:
     """The target of a context that the user named; a rehearsal cluster is started where it does not run.
 
@@ -70,7 +104,6 @@ def _local(context: str, before_start: Callable[[], object]) -> Path | None:
 def _name_of(target: Target) -> str | None:
     """The name of the rehearsal whose own kubeconfig was chosen; None where it is another one."""
     from berth import rehearsal
-    from berth.core.errors import InputError
 
     name = target.file.parent.name
     try:

@@ -1,7 +1,8 @@
 """Runs a command in a container: the API's ``pods/exec`` over WebSocket.
 
 The channels are those of the protocols v5.channel.k8s.io and v4.channel.k8s.io: a message's first byte says whether it
-is standard output, standard error, or the Status with which the command ended. Nothing is ever sent to the command.
+is standard output, standard error, or the Status with which the command ended; or, to the command, what is typed and
+the size of its terminal. Nothing is sent to a command that `execute` runs.
 Source: k8s.io/apimachinery/pkg/util/remotecommand/constants.go.
 """
 
@@ -10,15 +11,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 from berth.cluster.kube import Kube
 from berth.cluster.refusals import Status, read_status, refusal
 from berth.cluster.transport import Broken, Stalled
-from berth.cluster.websocket import WebSocket, handshake
-from berth.core.errors import ClusterError, DeniedError, TargetError, TimedOutError
+from berth.cluster.websocket import WebSocket, open_socket
+from berth.core.errors import ClusterError, TimedOutError
 from berth.core.objects import Json, ObjectRef, dig
 
 #: Bytes of each output that are kept: its beginning and its end.
@@ -27,15 +28,14 @@ TAIL = 16 * 1024
 #: How long a connection that has told the command's end may take to close, in seconds.
 _GOODBYE = 2.0
 
-_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-_OUT, _ERR, _STATUS = b"\1", b"\2", b"\3"
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+#: The first byte of each message: the channel.
+IN, OUT, ERR, STATUS, RESIZE = b"\0", b"\1", b"\2", b"\3", b"\4"
 _VERB = "run a command in"
 _NOT_THERE = r"container not found|is not created or running|does not have a host assigned|pod does not exist"
 #: What a rehearsal says for a command that its scenario has no answer for, and the cause's reason where it has none
 #: for any command.
-_NOTHING_RUNS, _NO_ANSWERS = "nothing runs in a rehearsal", "NoAnswers"
-#: What an API server says to a request that has lost its Upgrade header on the way.
-_NO_UPGRADE = "Upgrade request required"
+NOTHING_RUNS, _NO_ANSWERS = "nothing runs in a rehearsal", "NoAnswers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,38 +113,36 @@ def execute(kube: Kube, namespace: str, pod: str, container: str, command: Seque
         TargetError: the API server cannot be reached.
         ExecError: it could not be started, or the connection was lost before its end.
     """
-    ref = ObjectRef("", "Pod", namespace, pod)
-    what = f"container {container} of {ref}" if container else str(ref)
-    query = {"container": [container] if container else [], "stdout": ["true"], "stderr": ["true"], "command": command}
-    path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/exec?{urlencode(query, doseq=True)}"
+    what = words(namespace, pod, container)
+    wanted = {"stdout": ["true"], "stderr": ["true"], "command": command}
     deadline = time.monotonic() + timeout
-    headers, stamp = handshake(_PROTOCOLS)
-    try:
-        opened = kube.session.upgrade(path, headers, _VERB, str(ref), timeout=timeout)
-    except TargetError as error:
-        if isinstance(error.__cause__, Stalled):  # It is the command that is waited for, not the API server.
-            raise ExecTimedOut(what, timeout, "", "") from error
-        if isinstance(error.__cause__, Broken):
-            raise _lost(what, error.__cause__) from error
-        raise
-    if isinstance(opened, Status) and _NO_UPGRADE in opened.message:
-        raise DeniedError(
-            f"cannot {_VERB} {ref}: a proxy on the way to the cluster does not let WebSockets through",
-            where=kube.description,
-            why=opened.message,
-            hint="allow the header Upgrade there, or reach the API server without it",
-        )
-    if isinstance(opened, Status):
-        raise _known(opened, what) or refusal(opened, _VERB, str(ref), kube.description)
     out, err = _Kept(), _Kept()
-    with opened:
-        try:
-            status = _listen(WebSocket(opened, stamp, _PROTOCOLS), out, err, deadline)
-        except Stalled:
-            raise ExecTimedOut(what, timeout, out.text(), err.text()) from None
-        except Broken as error:
-            raise _lost(what, error) from error
-    return Executed(_code(status, what), out.text(), err.text())
+    try:
+        with open_exec(kube, namespace, pod, container, wanted, timeout) as socket:
+            status = _listen(socket, out, err, deadline)
+    except Stalled:  # It is the command that is waited for, not the API server.
+        raise ExecTimedOut(what, timeout, out.text(), err.text()) from None
+    except Broken as error:
+        raise lost(what, error) from error
+    return Executed(exit_code(status, what), out.text(), err.text())
+
+
+def open_exec(
+    kube: Kube, namespace: str, pod: str, container: str, wanted: Mapping[str, Sequence[str]], timeout: float
+) -> WebSocket:
+    """Begin a command; ``wanted`` are the parameters of ``pods/exec``. Its channels are those of the module.
+
+    Raises:
+        Stalled, Broken: see `open_socket`.
+        NotRunningError, NothingRunsError, MissingError, DeniedError, TargetError, ExecError: see `execute`.
+    """
+    query = {"container": [container] if container else [], **wanted}
+    path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/exec?{urlencode(query, doseq=True)}"
+    ref = str(ObjectRef("", "Pod", namespace, pod))
+    opened = open_socket(kube, path, PROTOCOLS, _VERB, ref, timeout)
+    if isinstance(opened, Status):
+        raise _known(opened, words(namespace, pod, container)) or refusal(opened, _VERB, ref, kube.description)
+    return opened
 
 
 def nothing_runs(pod: Json, container: str = "") -> str:
@@ -160,7 +158,14 @@ def nothing_runs(pod: Json, container: str = "") -> str:
     return ""
 
 
-def _lost(what: str, error: Broken) -> ExecError:
+def words(namespace: str, pod: str, container: str) -> str:
+    """The container as errors name it."""
+    ref = ObjectRef("", "Pod", namespace, pod)
+    return f"container {container} of {ref}" if container else str(ref)
+
+
+def lost(what: str, error: Broken) -> ExecError:
+    """The error for a connection that ended before the command."""
     hint = "nobody knows whether the command ended, or goes on"
     return ExecError(f"the connection to the command in {what} was lost", why=str(error), hint=hint)
 
@@ -180,16 +185,21 @@ def _listen(socket: WebSocket, out: _Kept, err: _Kept, deadline: float) -> Json:
         if message is None:
             raise Broken("the server closed it before the command had ended")
         channel, data = message[:1], message[1:]
-        if channel == _OUT:
+        if channel == OUT:
             out.add(data)
-        elif channel == _ERR:
+        elif channel == ERR:
             err.add(data)
-        elif channel == _STATUS and data:
-            status = _read(data)
+        elif channel == STATUS and data:
+            status = read_end(data)
             deadline = min(deadline, time.monotonic() + _GOODBYE)
 
 
-def _read(data: bytes) -> Json:
+def read_end(data: bytes) -> Json:
+    """The Status with which a command ended, from the channel that tells it.
+
+    Raises:
+        Broken: it is none.
+    """
     try:
         body = json.loads(data)
     except ValueError:
@@ -199,7 +209,7 @@ def _read(data: bytes) -> Json:
     return body
 
 
-def _code(status: Json, what: str) -> int:
+def exit_code(status: Json, what: str) -> int:
     """The exit code that a Status tells.
 
     Raises:
@@ -217,9 +227,9 @@ def _code(status: Json, what: str) -> int:
 
 def _known(status: Status, what: str) -> ExecError | None:
     """The error that a refusal means, where it is one of those that callers tell apart."""
-    if _NOTHING_RUNS in status.message:
+    if NOTHING_RUNS in status.message:
         everywhere = any(cause.reason == _NO_ANSWERS for cause in status.causes)
-        why = _NOTHING_RUNS if everywhere else _plain(status.message)
+        why = NOTHING_RUNS if everywhere else _plain(status.message)
         return NothingRunsError(why, everywhere=everywhere)
     if re.search(_NOT_THERE, status.message):
         return NotRunningError(f"{what} does not run", why=_plain(status.message))

@@ -340,8 +340,8 @@ class Stream:
         except OSError as error:
             raise Broken(_words(error)) from error
 
-    def lines(self) -> Iterator[bytes]:
-        """Whole lines without their end, as they arrive; a last line that was cut short is dropped.
+    def lines(self, *, last: bool = False) -> Iterator[bytes]:
+        """Whole lines without their end, as they arrive; ``last``: also a last one that has no end.
 
         Raises:
             Broken, Stalled: the stream ended other than by the server's will.
@@ -354,6 +354,8 @@ class Stream:
             while part := self._response.read1(CHUNK):
                 *whole, rest = (rest + (unpack(part) if unpack else part)).split(b"\n")
                 yield from whole
+            if last and rest:
+                yield rest
         except TimeoutError as error:
             raise Stalled("the stream fell silent") from error
         except (OSError, http.client.HTTPException, ValueError, AttributeError, zlib.error) as error:

@@ -5,7 +5,7 @@ The clock comes in as arguments; the watches and their threads are the mirror's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,11 +14,21 @@ from berth.cluster.kube import Kube
 from berth.cluster.mirror import Mirror
 from berth.core.diagnosis import Cause, Scene, Weight, diagnose, explained
 from berth.core.errors import ClusterError, FailedError, Problem, TimedOutError
-from berth.core.events import Event, Notice, OrdinalFailed, OrdinalState, PodRow, StillWaiting
-from berth.core.objects import INSTANCE_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id, claim_name, dig, ordinals
+from berth.core.events import Event, Notice, OrdinalFailed, OrdinalState, PodRow, StepDone, StillWaiting
+from berth.core.objects import (
+    INSTANCE_LABEL,
+    PART_OF_LABEL,
+    Json,
+    ObjectRef,
+    applyset_id,
+    claim_name,
+    dig,
+    ordinal_of,
+    ordinals,
+)
 from berth.core.progress import ordinal_state
 from berth.core.quantities import format_duration
-from berth.core.readiness import Status, Verdict, judge, owned_pods, pod_ready
+from berth.core.readiness import Status, Verdict, judge, owned_pods, pod_ready, trapped
 
 #: After this long without progress the run says what it waits for, in seconds.
 SILENCE = 30.0
@@ -49,18 +59,28 @@ class Waiting:
         patience: Patience,
         monotonic: Callable[[], float],
         now: Callable[[], datetime],
+        *,
+        unstick: bool = False,
     ) -> None:
+        """Nothing is watched yet. ``unstick``: delete pods that block their own fix, see `readiness.trapped`."""
         self._kube, self._release, self._namespace = kube, release, namespace
         self._patience, self._monotonic, self._now = patience, monotonic, now
+        self._unstick = unstick
         self._mirror = Mirror(kube, namespace)
         self._shown: dict[tuple[str, int], OrdinalState] = {}
         self._suspects: dict[tuple[str, int], float] = {}
         self._missing: dict[ObjectRef, float] = {}
+        self._trapped: dict[str, float] = {}
+        self._unstuck: set[str] = set()
         self._evidence = Scene()
         self._since = ""
 
-    def until_current(self, refs: Sequence[ObjectRef], alive: Callable[[], None]) -> Iterator[Event]:
+    def until_current(
+        self, refs: Sequence[ObjectRef], alive: Callable[[], None], gone: Collection[str] = ()
+    ) -> Iterator[Event]:
         """Yield what happens until every object is current; ``alive`` may raise to stop the wait.
+
+        ``gone`` are the uids of pods that were deleted, and must have been replaced as well.
 
         Raises:
             FailedError: an ordinal cannot become ready; each cause was yielded before.
@@ -81,7 +101,7 @@ class Waiting:
                 yield from states
                 now = self._monotonic()
                 moved = now if states else moved
-                waiting = [ref for ref in refs if not self.verdict(ref).current]
+                waiting = [ref for ref in refs if not self.verdict(ref).current or self._still_there(ref, gone)]
                 current_since = (current_since or now) if not waiting and self._mirror.complete else None
                 if current_since and (self._pods_agree(refs) or now - current_since > _LAG):
                     return
@@ -89,7 +109,13 @@ class Waiting:
                 if late or min(now - moved, now - looked) >= _LOOK:
                     looked = now
                     self._look()
-                failing = self._failing(self._causes(waiting), now)
+                causes = self._causes(waiting)
+                if self._unstick and (blocking := self._blocking(waiting, causes, now)):
+                    yield self._delete(blocking)
+                    self._suspects.clear()
+                    moved = now
+                    continue
+                failing = self._failing(causes, now)
                 failing += [(ref.name, -1) for ref in waiting if self.verdict(ref).status is Status.FAILED]
                 failing += [(ref.name, -1) for ref in self._deleted(waiting, now)]
                 if failing or late:
@@ -99,6 +125,48 @@ class Waiting:
                 if min(now - moved, now - spoke) >= SILENCE:
                     spoke = now
                     yield self._still(waiting, now - moved)
+
+    def stay_current(self, refs: Sequence[ObjectRef], seconds: float, alive: Callable[[], None]) -> Iterator[Event]:
+        """Look for so many seconds whether all stay current, no pod is made anew and no container starts again.
+
+        Raises:
+            FailedError: one did not; the causes were yielded before.
+        """
+        begun: float | None = None
+        first: dict[str, tuple[str, int]] = {}
+        with Mirror(self._kube, self._namespace) as self._mirror:
+            self._follow(refs)
+            while begun is None or self._monotonic() - begun < seconds:
+                _, troubles = self._mirror.take()
+                yield from (Notice(trouble, "warning") for trouble in troubles)
+                alive()
+                if not self._mirror.complete:
+                    continue
+                begun = self._monotonic() if begun is None else begun
+                seen = {
+                    name: (str(pod["metadata"]["uid"]), _restarts(pod)) for name, pod in self._mirror.all("Pod").items()
+                }
+                first = first or seen
+                # A pod that is back within a moment leaves no trace but its uid.
+                again = {
+                    name: "it was made anew" if uid != first[name][0] else "a container started again"
+                    for name, (uid, count) in sorted(seen.items())
+                    if name in first and (uid != first[name][0] or count > first[name][1])
+                }
+                lost = [ref for ref in refs if not self.verdict(ref).current]
+                if not again and not lost:
+                    continue
+                self._look()
+                yield from self._explain(self._causes(lost))
+                passed = format_duration(self._monotonic() - begun)
+                what = [f"{ref}: {self.verdict(ref).message}" for ref in lost]
+                what += [f"Pod/{name} in {self._namespace}: {why}" for name, why in again.items()]
+                raise FailedError(
+                    Problem(
+                        text, why=f"after {passed} of {format_duration(seconds)} in which all was to stay as it was"
+                    )
+                    for text in what
+                )
 
     def _pods_agree(self, refs: Sequence[ObjectRef]) -> bool:
         """Whether every wanted pod was seen ready: sets are watched apart from their pods, and may be ahead."""
@@ -197,6 +265,42 @@ class Waiting:
             for ordinal, cause in diagnose(body, scene).items()
         }
 
+    def _still_there(self, ref: ObjectRef, gone: Collection[str]) -> bool:
+        body = self._mirror.get(ref)
+        if not gone or body is None or ref.kind != "StatefulSet":
+            return False
+        owned = owned_pods(body, self._mirror.all("Pod").values())
+        return any(o not in owned or owned[o]["metadata"].get("uid") in gone for o in ordinals(body))
+
+    def _blocking(self, waiting: Sequence[ObjectRef], causes: dict[tuple[str, int], Cause], now: float) -> Json | None:
+        """The pod to delete next of those that block their own fix: the lowest, for which the controller waits.
+
+        One that could still get ready by itself is left alone until it had the time for it.
+        """
+        pods = self._mirror.all("Pod")
+        for ref in waiting:
+            body = self._mirror.get(ref)
+            if body is None or ref.kind != "StatefulSet":
+                continue
+            stopping = any(
+                dig(pod, "metadata", "deletionTimestamp") for pod in owned_pods(body, pods.values()).values()
+            )
+            for name in trapped(body, pods.values())[:1]:
+                uid, ordinal = str(pods[name]["metadata"]["uid"]), ordinal_of(name, ref.name)
+                cause = causes.get((ref.name, -1 if ordinal is None else ordinal))
+                hopeless = cause is not None and cause.weight is not Weight.TRANSIENT and cause.reason != "NotReady"
+                late = now - self._trapped.setdefault(uid, now) >= self._patience.suspect
+                if uid not in self._unstuck and not stopping and (hopeless or late):
+                    return pods[name]
+        return None
+
+    def _delete(self, pod: Json) -> StepDone:
+        """Delete this very pod; its claims stay, and its successor takes them."""
+        ref = ObjectRef.of({"apiVersion": "v1", "kind": "Pod", "metadata": pod["metadata"]})
+        self._kube.delete(ref, uid=pod["metadata"]["uid"])
+        self._unstuck.add(pod["metadata"]["uid"])
+        return StepDone(ref, "deleted", "it was not ready, of an old revision, and blocked its own fix")
+
     def _failing(self, causes: dict[tuple[str, int], Cause], now: float) -> list[tuple[str, int]]:
         """The ordinals that will not heal: terminal ones at once, suspect ones when they last."""
         self._suspects = {key: since for key, since in self._suspects.items() if key in causes}
@@ -252,3 +356,7 @@ class Waiting:
 
 def _templates(body: Json) -> list[str]:
     return [template["metadata"]["name"] for template in body["spec"].get("volumeClaimTemplates") or []]
+
+
+def _restarts(pod: Json) -> int:
+    return sum(int(one.get("restartCount", 0)) for one in dig(pod, "status", "containerStatuses", default=[]) or [])

@@ -1,16 +1,25 @@
-"""The client's end of a WebSocket (RFC 6455), as far as ``pods/exec`` needs it: whole messages, no extensions."""
+"""The client's end of a WebSocket (RFC 6455), as far as ``pods/exec`` and ``pods/portforward`` need it.
+
+Whole messages, no extensions.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import select
+import ssl
 import struct
 import time
 from base64 import b64encode
 from collections.abc import Sequence
 from email.message import Message
 
+from berth.cluster.kube import Kube
+from berth.cluster.refusals import Status
 from berth.cluster.transport import Broken, Stalled, Stream
+from berth.core.errors import DeniedError, TargetError
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
@@ -19,6 +28,10 @@ _LONGEST = 1 << 24
 #: Seconds of silence after which a ping is sent: load balancers drop a flow in which nothing moves.
 PING = 25.0
 _CHUNK = 1 << 16
+#: What an API server says to a request that has lost its Upgrade header on the way.
+_NO_UPGRADE = "Upgrade request required"
+#: Nothing to read now, or no room to write.
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def handshake(protocols: Sequence[str]) -> tuple[dict[str, str], str]:
@@ -36,10 +49,47 @@ def handshake(protocols: Sequence[str]) -> tuple[dict[str, str], str]:
     return headers, stamp
 
 
-class WebSocket:
-    """Messages over a connection whose server has switched protocols.
+def open_socket(
+    kube: Kube, path: str, protocols: Sequence[str], verb: str, what: str, timeout: float
+) -> WebSocket | Status:
+    """Switch to a WebSocket, or the refusal; ``verb`` and ``what`` say in errors what it is for.
 
-    Every call raises Broken when the connection ends other than by a close, and Stalled at its deadline.
+    Raises:
+        Stalled: no answer within ``timeout`` seconds; the server may have acted.
+        Broken: the connection was lost before it; the server may have acted.
+        TargetError: the API server cannot be reached.
+        DeniedError: something on the way to the cluster stops WebSockets.
+    """
+    headers, stamp = handshake(protocols)
+    try:
+        opened = kube.session.upgrade(path, headers, verb, what, timeout=timeout)
+    except TargetError as error:
+        if isinstance(error.__cause__, Stalled | Broken):
+            raise error.__cause__ from None
+        raise
+    if isinstance(opened, Status):
+        if _NO_UPGRADE not in opened.message:
+            return opened
+        raise DeniedError(
+            f"cannot {verb} {what}: a proxy on the way to the cluster does not let WebSockets through",
+            where=kube.description,
+            why=opened.message,
+            hint="allow the header Upgrade there, or reach the API server without it",
+        )
+    try:
+        return WebSocket(opened, stamp, protocols)
+    except BaseException:
+        opened.close()
+        raise
+
+
+class WebSocket:
+    """Messages over a connection whose server has switched protocols; for one thread.
+
+    Only ``receive`` waits. Whoever waits for other things at the same time polls ``fileno`` for ``events``, and then
+    calls ``take`` until it has nothing more. TLS allows no second thread: OpenSSL's connections are not made for two.
+
+    Every call raises Broken when the connection ends other than by a close.
     """
 
     def __init__(self, stream: Stream, stamp: str, protocols: Sequence[str]) -> None:
@@ -49,70 +99,141 @@ class WebSocket:
             Broken: the answer is not one to our handshake: something between us and the server made it.
         """
         _check(stream.headers, stamp, protocols)
+        self._stream = stream
         self._socket, rest = stream.bare()
-        self._rest = bytearray(rest)
+        self._in, self._out = bytearray(rest), bytearray()
+        self._parts: list[bytes] = []
+        #: Whether the server has closed; what it had said before was taken by then.
+        self.closed = False
+
+    def __enter__(self) -> WebSocket:
+        """For ``with``, which ends the connection."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._stream.close()
+
+    def fileno(self) -> int:
+        """What to poll."""
+        return self._socket.fileno()
+
+    @property
+    def events(self) -> int:
+        """What to poll it for."""
+        return select.POLLIN | (select.POLLOUT if self._out else 0)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the server has not taken yet."""
+        return len(self._out)
 
     def receive(self, deadline: float) -> bytes | None:
-        """The next message, by a deadline of time.monotonic; None when the server closes."""
-        parts: list[bytes] = []
-        while True:
-            sort, final, data = self._frame(deadline)
-            if sort == _CLOSE:
-                self._send(_CLOSE, data[:2], deadline)
-                return None
-            if sort == _PING:
-                self._send(_PONG, data, deadline)
-            elif sort in (_CONTINUATION, _TEXT, _BINARY):
-                parts.append(data)
-                if sum(map(len, parts)) > _LONGEST:
-                    raise Broken("a message is too long")
-                if final:
-                    return b"".join(parts)
+        """The next message, by a deadline of time.monotonic; None when the server closes.
 
-    def _frame(self, deadline: float) -> tuple[int, bool, bytes]:
-        head, size = self._read(2, deadline)
-        if size & 0x80:
-            raise Broken("the server masks what it sends, which no server may")
-        if size == 126:
-            (size,) = struct.unpack("!H", self._read(2, deadline))
-        elif size == 127:
-            (size,) = struct.unpack("!Q", self._read(8, deadline))
-        if size > _LONGEST:
-            raise Broken("a message is too long")
-        return head & 0x0F, bool(head & 0x80), self._read(size, deadline)
-
-    def _read(self, size: int, deadline: float) -> bytes:
-        while len(self._rest) < size:
+        Raises:
+            Stalled: there is none by then.
+        """
+        while (message := self.take()) is None and not self.closed:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Stalled("no end in time")
-            self._socket.settimeout(min(left, PING))
-            try:
-                part = self._socket.recv(_CHUNK)
-            except TimeoutError:
-                if left > PING:
-                    self._send(_PING, b"", deadline)
-                continue
-            except OSError as error:
-                raise Broken(error.strerror or str(error)) from error
-            if not part:
-                raise Broken("the connection ended")
-            self._rest += part
-        data = bytes(self._rest[:size])
-        del self._rest[:size]
-        return data
+            poll = select.poll()
+            poll.register(self, self.events)
+            if not poll.poll(math.ceil(min(left, PING) * 1000)) and left > PING:
+                self.ping()
+        return message
 
-    def _send(self, sort: int, data: bytes, deadline: float) -> None:
-        """One frame of at most 125 bytes, masked as a client's must be."""
-        mask = os.urandom(4)
-        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
-        self._socket.settimeout(max(deadline - time.monotonic(), 0.1))
+    def take(self) -> bytes | None:
+        """The next message, where one has arrived whole; None also once the server has closed."""
+        self.flush()
+        while not self.closed:
+            frame = self._frame()
+            if frame is None:
+                if not self._fill():
+                    return None
+                continue
+            sort, final, data = frame
+            if sort == _CLOSE:
+                self._send(_CLOSE, data[:2])
+                self.closed = True
+            elif sort == _PING:
+                self._send(_PONG, data)
+            elif sort in (_CONTINUATION, _TEXT, _BINARY):
+                self._parts.append(data)
+                if sum(map(len, self._parts)) > _LONGEST:
+                    raise Broken("a message is too long")
+                if final:
+                    message, self._parts = b"".join(self._parts), []
+                    return message
+        return None
+
+    def send(self, data: bytes) -> None:
+        """Send a message, or keep what the server does not take now; ``flush`` and ``take`` send more of it."""
+        self._send(_BINARY, data)
+
+    def ping(self) -> None:
+        """Let something move on the connection."""
+        self._send(_PING, b"")
+
+    def flush(self) -> None:
+        """Send of what is kept as much as the server takes now."""
         try:
-            self._socket.sendall(bytes([0x80 | sort, 0x80 | len(data)]) + mask + masked)
-        except TimeoutError as error:
-            raise Stalled("the server takes nothing") from error
+            while self._out:
+                del self._out[: self._socket.send(self._out[:_CHUNK])]
+        except _LATER:
+            return
         except OSError as error:
             raise Broken(error.strerror or str(error)) from error
+
+    def _fill(self) -> bool:
+        """Read what is there; whether there was something."""
+        try:
+            part = self._socket.recv(_CHUNK)
+        except _LATER:
+            return False
+        except OSError as error:
+            raise Broken(error.strerror or str(error)) from error
+        if not part:
+            raise Broken("the connection ended")
+        self._in += part
+        return True
+
+    def _frame(self) -> tuple[int, bool, bytes] | None:
+        """The next frame, None where it has not arrived whole."""
+        if len(self._in) < 2:
+            return None
+        head, size, at = self._in[0], self._in[1], 2
+        if size & 0x80:
+            raise Broken("the server masks what it sends, which no server may")
+        if size > 125:
+            at = 4 if size == 126 else 10
+            if len(self._in) < at:
+                return None
+            size = int.from_bytes(self._in[2:at])
+        if size > _LONGEST:
+            raise Broken("a message is too long")
+        if len(self._in) < at + size:
+            return None
+        data = bytes(self._in[at : at + size])
+        del self._in[: at + size]
+        return head & 0x0F, bool(head & 0x80), data
+
+    def _send(self, sort: int, data: bytes) -> None:
+        """One frame, masked as a client's must be."""
+        size = len(data)
+        if size < 126:
+            length = bytes([0x80 | size])
+        elif size < 1 << 16:
+            length = struct.pack("!BH", 0x80 | 126, size)
+        else:
+            length = struct.pack("!BQ", 0x80 | 127, size)
+        mask = os.urandom(4)
+        # As one number: a loop over the bytes takes a hundred times as long.
+        pad = int.from_bytes((mask * (size // 4 + 1))[:size])
+        masked = (int.from_bytes(data) ^ pad).to_bytes(size)
+        self._out += bytes([0x80 | sort]) + length + mask + masked
+        self.flush()
 
 
 def _check(headers: Message, stamp: str, protocols: Sequence[str]) -> None:

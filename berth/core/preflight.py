@@ -21,6 +21,7 @@ from berth.core.objects import (
     dig,
     ordinals,
 )
+from berth.core.placement import schedulable
 from berth.core.quantities import format_bytes, parse_quantity
 
 #: The second one is deprecated and still heeded. Source: IsDefaultAnnotation in kubernetes pkg/volume/util.
@@ -194,7 +195,7 @@ def _nodes(manifest: Manifest, nodes: Sequence[Json], warnings: list[str]) -> It
     That no node fits at all is only a warning: an autoscaler may make the first one when a pod asks for it.
     """
     template, wanted = manifest.body["spec"]["template"], len(ordinals(manifest.body))
-    ready = [node for node in nodes if _schedulable(node, template["spec"])]
+    ready = [node for node in nodes if schedulable(node, template["spec"])]
     if nodes and not ready and wanted:
         why = "all are cordoned, not ready, tainted, or without the labels that the pods ask for"
         warnings.append(f"no node takes the pods of {manifest.ref} now: {why}")
@@ -227,29 +228,6 @@ def _hard_spreads(template: Json, wanted: int) -> dict[str, int]:
             key, least = str(spread.get("topologyKey")), min(int(spread.get("minDomains", 1)), most)
             needed[key] = max(needed.get(key, 0), least)
     return needed
-
-
-def _schedulable(node: Json, pod: Json) -> bool:
-    """Whether the scheduler would look at the node at all: ready, with the labels asked for, no taint in the way."""
-    conditions = dig(node, "status", "conditions", default=[])
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    labels, asked = dig(node, "metadata", "labels", default={}), pod.get("nodeSelector") or {}
-    taints = [t for t in dig(node, "spec", "taints", default=[]) if t.get("effect") in ("NoSchedule", "NoExecute")]
-    return (
-        ready
-        and not dig(node, "spec", "unschedulable")
-        and all(labels.get(key) == value for key, value in asked.items())
-        and all(any(_tolerates(toleration, taint) for toleration in pod.get("tolerations") or []) for taint in taints)
-    )
-
-
-def _tolerates(toleration: Json, taint: Json) -> bool:
-    """Source: Toleration.ToleratesTaint in k8s.io/api/core/v1; an empty key or effect meets all."""
-    if toleration.get("effect") not in (None, "", taint.get("effect")):
-        return False
-    if toleration.get("key") not in (None, "", taint.get("key")):
-        return False
-    return toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", "")
 
 
 def _kept_secrets(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from berth.core import operations
+from berth.core import operations, rollout
 from berth.core import schema as schemas
 from berth.core.errors import Position, Problem, ProfileError, did_you_mean
 from berth.core.objects import Json, field_path
@@ -55,6 +55,7 @@ PROFILE_SCHEMA: Json = {
             "additionalProperties": operations.OPERATION_SCHEMA,
             "description": "Commands that operate the engine, by role",
         },
+        "rollout": {**rollout.ROLLOUT_SCHEMA, "description": "How its pods are rolled"},
         "lint": {
             "type": "object",
             "additionalProperties": False,
@@ -132,6 +133,7 @@ class Profile:
     layers: tuple[Layer, ...] = ()
     environments: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict)
     operations: Mapping[str, Json] = field(default_factory=dict)
+    rollout: Mapping[str, str] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
     position: Position = field(default_factory=lambda: Position(""))
     extends: tuple[str, ...] = ()
@@ -292,6 +294,7 @@ def _stack(chain: list[_Read]) -> Profile:
     layers: list[Layer] = []
     environments: dict[str, list[Layer]] = {}
     operations: Json = {}
+    rolls: dict[str, str] = {}
     waivers: list[Waiver] = []
     requires: dict[str, None] = {}
     for read in reversed(chain):
@@ -303,6 +306,7 @@ def _stack(chain: list[_Read]) -> Profile:
             layer = Layer(f"environment {environment} of {name}", values or {}, positions)
             environments.setdefault(environment, []).append(layer)
         operations = merge(operations, data.get("operations", {}))
+        rolls |= data.get("rollout", {})
         requires.update(dict.fromkeys(data.get("requires", ())))
         for index, entry in enumerate(data.get("lint", {}).get("waive", ())):
             waivers.append(Waiver(entry["rule"], entry.get("object"), entry["reason"], read.at("lint", "waive", index)))
@@ -317,6 +321,7 @@ def _stack(chain: list[_Read]) -> Profile:
         layers=tuple(layers),
         environments={name: tuple(found) for name, found in environments.items()},
         operations=operations,
+        rollout=rolls,
         waivers=tuple(waivers),
         position=top.at("name"),
         extends=tuple(read.source.name for read in chain[1:]),

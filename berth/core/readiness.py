@@ -163,15 +163,23 @@ def trapped(statefulset: Json, pods: Iterable[Json]) -> list[str]:
 
     The controller waits for such a pod to become ready before it would update it, which it never will. A pod that is
     only starting looks the same: whether it can still become ready is for a diagnosis to say. Pods below the
-    partition are left out, for they would come back at their old revision. Source: kubernetes/kubernetes#67250,
-    "Forced rollback" in the StatefulSet documentation, and processReplica in stateful_set_control.go.
+    partition are left out, for they would come back at their old revision. Under OnDelete nobody but the user replaces
+    such a pod, so that it is in no better place. Source: kubernetes/kubernetes#67250, "Forced rollback" in the
+    StatefulSet documentation, and processReplica in stateful_set_control.go.
     """
-    if statefulset["spec"].get("podManagementPolicy", "OrderedReady") != "OrderedReady":
-        return []
+    owned = owned_pods(statefulset, pods)
+    old = {pod["metadata"]["name"] for pod in owned.values() if outdated(statefulset, pod)}
+    return [name for name in would_trap(statefulset, owned.values()) if name in old]
+
+
+def would_trap(statefulset: Json, pods: Iterable[Json]) -> list[str]:
+    """Names of pods that would be in the trap after a change of the template; see `trapped`."""
+    on_delete = dig(statefulset, "spec", "updateStrategy", "type") == "OnDelete"
+    ordered = statefulset["spec"].get("podManagementPolicy", "OrderedReady") == "OrderedReady"
     return [
         pod["metadata"]["name"]
         for ordinal, pod in sorted(owned_pods(statefulset, pods).items())
-        if outdated(statefulset, pod) and not held(statefulset, ordinal)
+        if on_delete or (ordered and not held(statefulset, ordinal))
         if not pod_ready(pod) and not dig(pod, "metadata", "deletionTimestamp")
     ]
 

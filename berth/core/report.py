@@ -17,7 +17,10 @@ DOWN = ("removed", "orphaned")
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What of a release's record a report needs; ``domain`` is the cluster's, under which its Services have names."""
+    """What of a release's record a report needs; ``domain`` is the cluster's, under which its Services have names.
+
+    ``rollout`` says why a rollout stands still, "" where it does not know, and None where there is none.
+    """
 
     name: str
     namespace: str
@@ -29,6 +32,7 @@ class Recorded:
     refs: tuple[ObjectRef, ...]
     manifests: tuple[Json, ...]
     domain: str = "cluster.local"
+    rollout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,15 +79,19 @@ def scaling_steps(
     return _between(steps, before, after)
 
 
-def quorum_problem(statefulset: Json, wanted: int) -> Problem | None:
-    """Why a set whose pods need a quorum must not shrink so far; None where nothing speaks against it."""
+def quorum_of(statefulset: Json) -> int:
+    """How many of its members a set needs to be ready; 0 for one whose annotation asks for no quorum."""
     from berth.core.lint.quorum import READINESS_ANNOTATION
 
-    live, name = len(ordinals(statefulset)), statefulset["metadata"]["name"]
     places = (("metadata",), ("spec", "template", "metadata"))
     said = [dig(statefulset, *place, "annotations", READINESS_ANNOTATION) for place in places]
-    quorum = live // 2 + 1
-    if "quorum" not in said or wanted == 0 or wanted >= quorum:
+    return len(ordinals(statefulset)) // 2 + 1 if "quorum" in said else 0
+
+
+def quorum_problem(statefulset: Json, wanted: int) -> Problem | None:
+    """Why a set whose pods need a quorum must not shrink so far; None where nothing speaks against it."""
+    live, name, quorum = len(ordinals(statefulset)), statefulset["metadata"]["name"], quorum_of(statefulset)
+    if not quorum or wanted == 0 or wanted >= quorum:
         return None
     return Problem(
         f"StatefulSet/{name} has {live} members, and {wanted} would be left",

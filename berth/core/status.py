@@ -33,6 +33,7 @@ from berth.core.report import (
     SetReport,
     Snapshot,
 )
+from berth.core.rollout import PAUSED, ways
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
@@ -101,6 +102,8 @@ def _verdict(recorded: Recorded, seen: Snapshot, sets: Sequence[SetReport]) -> V
     for ref in recorded.refs:
         if ref.kind != "StatefulSet" and not (verdict := judge(seen.live[ref])).current:
             return replace(verdict, message=f"{ref.kind}/{ref.name}: {verdict.message}")
+    if recorded.rollout is not None:
+        return _rollout(recorded)
     if recorded.status == "pending":
         said = "an up has begun, and was stopped before it ended"
         return Verdict(Status.FAILED, "Interrupted", said, again)
@@ -109,6 +112,16 @@ def _verdict(recorded: Recorded, seen: Snapshot, sets: Sequence[SetReport]) -> V
         return Verdict(Status.FAILED, recorded.status.capitalize(), said, again)
     messages = "; ".join(f"{one.name}: {one.verdict.message}" for one in sets)
     return Verdict(Status.CURRENT, "Ready", messages or "all is there")
+
+
+def _rollout(recorded: Recorded) -> Verdict:
+    """The verdict on a release whose pods are all ready, in the middle of a rollout."""
+    hint = ways(recorded.name, recorded.namespace)
+    if recorded.rollout == PAUSED:
+        return Verdict(Status.CURRENT, "Paused", "its rollout is paused, and its pods are ready", hint)
+    if recorded.rollout:
+        return Verdict(Status.FAILED, "Held", f"its rollout is held: {recorded.rollout}", hint)
+    return Verdict(Status.FAILED, "Interrupted", "its rollout was stopped before it ended", hint)
 
 
 def _badness(one: SetReport) -> int:

@@ -113,8 +113,9 @@ def merge(
     files: Sequence[tuple[str, str]] = (),
     sets: Sequence[str] = (),
     last: Sequence[Layer] = (),
+    below: Sequence[Layer] = (),
 ) -> Values:
-    """The values of a release: profile < environment < files (name, text) < sets ("a.b=c") < last, each in order.
+    """The values of a release: profile < environment < below < files (name, text) < sets ("a.b=c") < last, in order.
 
     Raises:
         ProfileError: the profile has no such environment.
@@ -122,7 +123,7 @@ def merge(
     """
     check_environment(profile, environment)
     merging = _Merging(profile.schema)
-    for layer in (*profile.layers, *(profile.environments[environment] if environment else ())):
+    for layer in (*profile.layers, *(profile.environments[environment] if environment else ()), *below):
         merging.add(layer)
     for name, text in files:
         merging.add_file(name, text)

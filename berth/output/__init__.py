@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol
@@ -27,6 +28,10 @@ class Printer(Protocol):
 
     def show(self, event: Event) -> None:
         """Show one event."""
+        ...
+
+    def paused(self) -> AbstractContextManager[object]:
+        """While somebody else writes to the terminal, such as a question."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 
@@ -29,3 +30,7 @@ class JsonPrinter:
         head = {"event": type(event).__name__, "time": self._now().isoformat(timespec="milliseconds")}
         body = {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(event).items()}
         self._write(json.dumps({**head, **body}, separators=(",", ":")))
+
+    def paused(self) -> nullcontext[None]:
+        """Nothing of this moves."""
+        return nullcontext()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import assert_never
 
 from berth.core.events import (
@@ -45,6 +46,10 @@ class PlainPrinter:
             self._target = f"target: {event.target}"
         for line in lines(event):
             self._write(line)
+
+    def paused(self) -> nullcontext[None]:
+        """Nothing of this moves."""
+        return nullcontext()
 
 
 def lines(event: Event) -> list[str]:

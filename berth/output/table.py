@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import assert_never
 
 from rich.console import Console, Group
@@ -103,6 +104,15 @@ class TablePrinter:
                 self._print(lines(event), "yellow" if event.level != "info" else "")
             case _:
                 assert_never(event)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Give the screen back for a while."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
 
     def _print(self, texts: list[str], style: str) -> None:
         for text in texts:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from berth.actions import teardown as teardowns
+from berth.actions.applying import Options
+from berth.actions.clock import Clock
 from berth.actions.prepare import Request, prepare
-from berth.actions.up import Clock, Options, up
+from berth.actions.up import up
 from berth.cluster.kube import Kube
 from berth.cluster.release import load
 from berth.cluster.waiting import Patience
@@ -111,4 +113,8 @@ def leftovers(kube: Kube, space: str) -> list[str]:
 #: For what the simulated cluster does not have, on purpose: other users, and kinds that nothing of ours needs.
 kubernetes_only = pytest.mark.parametrize(
     "plane", [pytest.param("control_plane", marks=pytest.mark.controlplane, id="kubernetes")], indirect=True
+)
+#: For what berth decides by itself: the control plane, which takes its time, says nothing new of it.
+rehearsal_only = pytest.mark.parametrize(
+    "plane", [pytest.param("rehearsed", marks=pytest.mark.rehearsal, id="rehearsal")], indirect=True
 )

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from berth.actions import teardown as teardowns
-from berth.actions.up import Clock, Options, up
+from berth.actions.applying import Options
+from berth.actions.clock import Clock
+from berth.actions.up import up
 from berth.cluster.kube import Kube
 from berth.cluster.release import load
 from berth.cluster.session import Exchange

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from berth.actions.diagnose import diagnose
+from berth.actions.drain import drain_check
+from berth.actions.drift import find_drift
 from berth.actions.status import Selection, status
 from berth.cluster.kube import Kube
 from berth.cluster.target import resolve
@@ -142,3 +144,20 @@ def test_operations_that_may_not_be_run_are_said_before_a_set_is_scaled(
     assert "afterScaleUp" in str(caught.value)
     body = kube.get(ObjectRef("apps", "StatefulSet", space, "zookeeper"))
     assert body is not None and body["spec"]["replicas"] == 3
+
+
+def test_a_drain_check_and_drift_with_the_role_of_one_namespace(kube: Kube, account: Account, space: str) -> None:
+    """Nodes and volumes are not of a namespace: what is not known of them is said."""
+    bring_up(kube, release("nginx", space, "replicas=2", "disruptionBudget.enabled=false"))
+    team = account(["Role/berth"])
+    found = drain_check(team, Selection(space))
+    assert found.notes == (
+        "Nodes may not be listed: whether pods could run elsewhere is not known",
+        "PersistentVolumes may not be listed: where volumes are bound to is not known",
+    )
+    assert [(node.verdict, node.pods[0].elsewhere) for node in found.nodes] == [("safe", None)] * 2
+    with pytest.raises(DeniedError, match="secrets"):
+        drain_check(team, Selection(None))
+    kube.patch(ObjectRef("", "Service", space, "nginx"), {"metadata": {"labels": {"a": "b"}}}, field_manager="ann")
+    (one,) = find_drift(team, Selection(space)).releases
+    assert [field.path for field in one.fields] == ["metadata.labels.a"]

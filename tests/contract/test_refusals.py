@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from berth.actions.up import Clock, Options, up
+from berth.actions.applying import Options
+from berth.actions.clock import Clock
+from berth.actions.up import up
 from berth.cluster import waiting
 from berth.cluster.kube import Kube
 from berth.cluster.waiting import Patience

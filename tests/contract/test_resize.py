@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from berth.actions.applying import Options
+from berth.actions.clock import Clock
 from berth.actions.plan import plan_lines, plan_release
-from berth.actions.up import Clock, Options, up
+from berth.actions.up import up
 from berth.cluster.kube import Kube
 from berth.core.errors import ImmutableError, InterruptedRunError, PreflightError
 from berth.core.events import StepDone

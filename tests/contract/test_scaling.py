@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from berth.actions import scaling
+from berth.actions.applying import Options
+from berth.actions.clock import Clock
 from berth.actions.operations import Outcome, Result, ordinal
 from berth.actions.plan import plan_lines, plan_release
 from berth.actions.scale import Scaling, find_scaling
-from berth.actions.up import Clock, Options, up
+from berth.actions.up import up
 from berth.cluster.kube import Kube
-from berth.cluster.release import ReleaseRecord, load
+from berth.cluster.record import ReleaseRecord
+from berth.cluster.release import load
 from berth.core.errors import BerthError, ClusterError, FailedError, InputError, InterruptedRunError, PreflightError
 from berth.core.events import Event, Notice, OperationDone, OrdinalState, PhaseStarted
 from berth.core.objects import UNUSABLE_ANNOTATION, Json, ObjectRef, dig

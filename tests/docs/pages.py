@@ -67,7 +67,7 @@ class Page:
 
     @property
     def settings(self) -> dict[str, str]:
-        """``plane``: none, rehearsal, shared, own, node; ``directory``: checkout, empty, team."""
+        """``plane``: none, rehearsal, shared, own, node; ``directory``: checkout, empty, team; ``also``: rehearsal."""
         said = {"plane": "none", "directory": "empty"}
         for line in self.text.splitlines():
             found = _DIRECTIVE.match(line)

@@ -13,7 +13,7 @@ import pytest
 from berth import controlplane
 from berth.cluster.kube import Kube
 from berth.cluster.target import resolve
-from tests.contract.support import kubernetes_only
+from tests.contract.support import kubernetes_only, rehearsal_only
 from tests.docs.conftest import Cluster, Open, Reader
 from tests.docs.console import DEADLINE, difference, run_page
 from tests.docs.pages import Page, pages
@@ -68,6 +68,14 @@ def test_on_the_shared_plane(
     """Pages that stay within a namespace, which is `default` in the page and one of its own here."""
     kubeconfig = ".local/state/berth/controlplane/default/kubeconfig"
     _check(page, open_reader(page, Cluster(plane, space, "berth-local", kubeconfig)), record_docs)
+
+
+@rehearsal_only
+@pytest.mark.parametrize("page", [page for page in _with("shared") if "also" in page.settings], ids=str)
+def test_the_same_on_a_rehearsal(page: Page, open_reader: Open, plane: Path, space: str, kube: Kube) -> None:
+    """Pages that say of themselves that they hold on a simulated cluster as well."""
+    kubeconfig = ".local/state/berth/controlplane/default/kubeconfig"
+    _check(page, open_reader(page, Cluster(plane, space, "berth-local", kubeconfig)), False)
 
 
 @pytest.mark.node

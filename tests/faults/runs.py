@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from berth.actions import teardown as teardowns
-from berth.actions.up import Clock
+from berth.actions.clock import Clock
 from berth.cluster import kubeconfig
 from berth.cluster.endpoint import Endpoint
 from berth.cluster.kube import Kube

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from berth.actions.up import Clock, Options, up
+from berth.actions.applying import Options
+from berth.actions.clock import Clock
+from berth.actions.up import up
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
 from berth.cluster.release import load

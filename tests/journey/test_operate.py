@@ -141,7 +141,7 @@ def test_the_primary_is_the_pod_that_says_so(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((), 2, "no release is named"),
+        ((), 2, "which release?"),
         (("--profile", "nginxx"), 2, "did you mean 'nginx'?"),
         (("--profile", "nginx", "--operation", "raedy"), 2, "did you mean 'ready'?"),
         (("--profile", "nginx", "--operation", "ready", "--ordinal", "-1"), 2, "--ordinal -1 is not an ordinal"),

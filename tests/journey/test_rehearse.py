@@ -66,6 +66,15 @@ def test_the_exit_code_is_that_of_the_last_action(invoke: Invoke) -> None:
     )
 
 
+def test_a_rollout_of_a_release_with_a_name_of_its_own(invoke: Invoke) -> None:
+    words = ("--set", "replicas=3", "--name", "shop", "--", "rollout", "--image", "nginx:nope", "--auto-undo")
+    done = invoke(*NGINX, *words, "--patience", "5s")
+    assert done.code == 1 and "release shop went back to what it was before" in done.err
+    made = [line.split("created with ")[1] for line in done.out.splitlines() if "created with" in line]
+    assert [one.split(",")[0] for one in made] == ["nginx:nope", "nginx:1.29"]
+    assert invoke(*NGINX, "--", "rollout.status").code == 0
+
+
 def test_a_preparation_that_fails_says_so(invoke: Invoke) -> None:
     done = invoke(*NGINX, "--", "up", "--set", "minReadySeconds=60", "--timeout", "9s", "then", "teardown")
     assert done.code == 1 and done.out == ""

@@ -89,35 +89,42 @@ def test_a_bad_setting_stops_at_the_first_pod(pg: Postgres, setting: str, value:
 
 
 def _heal(pg: Postgres, *options: str) -> None:
-    """The way back: the right values, and the pod that blocks its own fix deleted, where `up` names one.
-
-    It need not: a pod that reads the mended ConfigMap at its next attempt comes up by itself.
-    """
-    mended = pg.up(None, *options, code=None, patience="5s")
-    if mended.code != 0:
-        (blocking,) = {
-            f"postgres-{n}" for n in range(3) if f"delete it: kubectl delete pod postgres-{n} " in mended.text
-        }
-        pg.space.kubectl("delete", "pod", blocking)
-        pg.up(None, *options)
+    """The way back: the right values; a pod that blocks its own fix, where there is one, is deleted."""
+    pg.up(None, "--unstick", *options)
     pg.whole()
 
 
 @promise(
-    "16 -> 17 is refused by the highest ordinal, which says why; the others serve on, and 16 heals it", on="postgres"
+    "16 -> 17 is refused before anything is changed; where somebody else does it, the highest ordinal refuses, the "
+    "others serve on, and `up` heals it",
+    on="postgres",
 )
 def test_another_major_version_is_refused(open_space: OpenSpace) -> None:
     pg = Postgres(open_space("major"))
     pg.values |= {"image.tag": "16", "replicas": "2"}
     pg.up()
     pg.sql(0, "CREATE TABLE old (n int); INSERT INTO old VALUES (16)")
-    failed = pg.up({"image.tag": "17"}, code=1, patience="10s")
-    assert "refused: the data is PostgreSQL 16's and the image is 17" in failed.text
+    before = pg.revisions()
+    refused = pg.up({"image.tag": "17"}, code=1)
+    assert "postgres cannot go from version 16 to 17 in place" in refused.err and pg.revisions() == before
+
+    image = pg.space.pod("postgres-0")["spec"]["containers"][0]["image"]
+    newer = image.replace(":16", ":17")
+    assert newer != image
+    pg.space.kubectl("set", "image", "statefulset/postgres", f"prepare={newer}", f"postgres={newer}")
+    until(lambda: "initialized by PostgreSQL version 16" in _server_log(pg, 1) or None)
     assert pg.sql(0, "SHOW server_version_num").startswith("16")
     assert pg.ask("postgres-rw", "SELECT n FROM old").out == "16\n"
-    _heal(pg)
+    _heal(pg, "--force-conflicts")
     pg.streams(0, [1])
     assert pg.sql(1, "SELECT n FROM old") == "16"
+
+
+def _server_log(pg: Postgres, ordinal: int) -> str:
+    """What the server of a pod said in its last two runs."""
+    pod = f"postgres-{ordinal}"
+    runs = [pg.space.kubectl("logs", pod, "-c", "postgres", *which, code=None) for which in ((), ("--previous",))]
+    return "".join(run.out for run in runs)
 
 
 def _failed_twice(pg: Postgres) -> bool:

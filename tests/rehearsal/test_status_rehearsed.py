@@ -10,7 +10,9 @@ import pytest
 
 from berth import rehearsal
 from berth.actions.diagnose import diagnose
-from berth.actions.status import Found, Operations, Selection, status
+from berth.actions.drain import drain_check
+from berth.actions.roles import Operations
+from berth.actions.status import Found, Selection, status
 from berth.cluster.kube import Kube
 from berth.cluster.waiting import Patience
 from berth.core.diagnosis import Weight
@@ -85,6 +87,12 @@ def test_roles_and_a_ready_pod_that_is_not_what_it_should_be(scenario: list[Kube
     found = status(kube, Selection(SPACE), operations())
     assert found.notes == () and found.reports[0].verdict.current
     assert [row.role for row in found.reports[0].sets[0].ordinals] == ["primary", "standby"]
+    drains = drain_check(kube, Selection(SPACE), operations=operations())
+    assert {pod.pod: pod.role for node in drains.nodes for pod in node.pods} == {
+        "postgres-0": "primary",
+        "postgres-1": "standby",
+    }
+    assert drains.notes == ()
 
     fails(kube, "postgres", "replicas=3")
     found = status(kube, Selection(SPACE), operations())

@@ -134,10 +134,12 @@ def _of_revision(statefulset: Json, ordinal: int, pod: Json, cause: Cause, block
         return cause
     name = pod["metadata"]["name"]
     command = f"kubectl delete pod {name} -n {namespace_of(pod)}"
-    if name in blocking:
-        return replace(cause, hint=f"it is of an old revision and blocks its own fix; delete it: {command}")
     if dig(statefulset, "spec", "updateStrategy", "type") == "OnDelete":
-        return replace(cause, hint=f"it is of an old revision, and OnDelete leaves it so; delete it: {command}")
+        hint = f"it is of an old revision, and OnDelete leaves it so; delete it: {command}, or `up --unstick`"
+        return replace(cause, hint=hint)
+    if name in blocking:
+        hint = f"it is of an old revision and blocks its own fix; delete it: {command}, or `up --unstick`"
+        return replace(cause, hint=hint)
     if held(statefulset, ordinal):
         return cause
     hint = f"it is of an old revision and about to be replaced; if that does not happen: {command}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from berth.cluster.release import Entry, ReleaseRecord, Revision
+from berth.cluster.record import Entry, ReleaseRecord, Revision
 from berth.core.objects import Json, ObjectRef
 
 

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from berth.cluster.kube import Kube
+from berth.cluster.record import live_digest
 from berth.cluster.refusals import ExistsError, InvalidError, MissingError, StaleError
-from berth.cluster.release import live_digest
 from berth.cluster.session import Exchange
 from berth.cluster.target import resolve
 from berth.core.errors import ClusterError, ConflictError, DeniedError, ImmutableError

@@ -17,8 +17,9 @@ import pytest
 
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
+from berth.cluster.record import live_digest
 from berth.cluster.refusals import ExpiredError
-from berth.cluster.release import list_releases, live_digest, load, remove, save
+from berth.cluster.release import list_releases, load, remove, save
 from berth.cluster.watch import Changed, Gone, Synced, Watcher, WatchEvent
 from berth.core.errors import BerthError, ConflictError, LockedError
 from berth.core.objects import ObjectRef, applyset_id

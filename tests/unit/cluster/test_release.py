@@ -14,18 +14,8 @@ from typing import Any
 import pytest
 
 from berth.cluster.kube import Kube
-from berth.cluster.release import (
-    MAX_BYTES,
-    RECORD_TYPE,
-    Entry,
-    ReleaseRecord,
-    Revision,
-    list_releases,
-    live_digest,
-    load,
-    remove,
-    save,
-)
+from berth.cluster.record import MAX_BYTES, RECORD_TYPE, Entry, ReleaseRecord, Revision, live_digest
+from berth.cluster.release import list_releases, load, remove, save
 from berth.core.errors import ClusterError, ConflictError
 from berth.core.objects import Json, ObjectRef, applyset_id
 from tests.unit.cluster.fakeserver import FakeServer, Wire, answer, status
@@ -140,8 +130,30 @@ def test_a_record_that_grows_forgets_the_past_first(stored: Stored) -> None:
     saved, secret = stored(record(history=history))
     assert len(b64decode(secret["data"]["release"])) <= MAX_BYTES
     assert [revision.revision for revision in saved.history] == list(range(10))
-    assert [bool(revision.values) for revision in saved.history] == [False] * 9 + [True]
+    kept = [bool(revision.values) for revision in saved.history]
+    assert kept == sorted(kept) and kept[0] is False and kept[-1] is True
     assert saved.manifests == record().manifests
+
+
+def test_what_one_could_go_back_to_is_forgotten_before_the_values(stored: Stored) -> None:
+    def revision(number: int) -> Revision:
+        manifest = {"kind": "ConfigMap", "data": {"x": noise(300_000)}}
+        return Revision(number, NOW, "ann", "deployed", "1", {"n": number}, manifests=(manifest,))
+
+    saved, _ = stored(record(history=tuple(map(revision, range(6)))))
+    assert [revision.values for revision in saved.history] == [{"n": number} for number in range(6)]
+    kept = [bool(revision.manifests) for revision in saved.history]
+    assert kept == sorted(kept) and kept[0] is False and kept[-1] is True
+
+
+def test_manifests_that_revisions_share_are_kept_once(stored: Stored, server: FakeServer, kube: Kube) -> None:
+    shared = {"kind": "ConfigMap", "data": {"x": noise(500_000)}}
+    history = tuple(Revision(n, NOW, "ann", "deployed", "1", {}, manifests=(shared,)) for n in range(10))
+    saved, secret = stored(record(history=history, manifests=(shared,)))
+    assert all(revision.manifests == (shared,) for revision in saved.history)
+    server.play(answer(secret))
+    read = load(kube, "shop", "web")
+    assert read is not None and read.history == saved.history and read.manifests == (shared,)
 
 
 def test_history_is_bounded(stored: Stored) -> None:
@@ -181,7 +193,7 @@ def test_a_damaged_record_names_its_secret(server: FakeServer, kube: Kube, secre
 
 
 def test_a_record_of_a_newer_berth_is_not_guessed_at(server: FakeServer, kube: Kube) -> None:
-    server.play(answer(packed({"schema": 2})))
+    server.play(answer(packed({"schema": 3})))
     with pytest.raises(ClusterError, match="newer berth") as caught:
         load(kube, "shop", "web")
     assert "upgrade berth" in str(caught.value)
@@ -230,7 +242,7 @@ def test_a_digest_sees_what_users_change_and_not_what_the_server_does() -> None:
 
 
 def test_a_digest_is_the_same_in_every_process() -> None:
-    code = f"from berth.cluster.release import live_digest; print(live_digest({LIVE!r}))"
+    code = f"from berth.cluster.record import live_digest; print(live_digest({LIVE!r}))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from berth.core.drift import Drift, drift, missing
+from berth.core.drift import Drift, Way, drift, missing
 from berth.core.objects import Json, ObjectRef
 from tests.unit.core.samples import over, simple
 
@@ -132,3 +132,86 @@ def test_the_copy_that_kubectl_keeps_is_no_drift() -> None:
 def test_an_object_that_is_gone() -> None:
     ref = ObjectRef("", "Service", "shop", "web")
     assert missing(ref) == Drift(ref, "", "recorded", "(absent)")
+
+
+def ways(found: tuple[Drift, ...]) -> dict[str, str]:
+    return {one.path: one.way.value for one in found}
+
+
+def by(fields: Json, manager: str = "ann") -> Json:
+    return field(manager, fields)
+
+
+def test_who_owns_a_field_now_says_what_takes_it_back() -> None:
+    changed = {"metadata": {"labels": {"app": "shop"}}}
+    label: Json = {"f:metadata": {"f:labels": {"f:app": {}}}}
+    assert ways(drift(SERVICE, live(SERVICE, changed, by(label)), SINCE)) == {"metadata.labels.app": "force-conflicts"}
+    assert ways(drift(SERVICE, live(SERVICE, changed, by(label, "berth-keys")), SINCE)) == {"metadata.labels.app": "up"}
+    assert ways(drift(SERVICE, live(SERVICE, changed), SINCE)) == {"metadata.labels.app": "up"}, "nobody's"
+    gone = live(SERVICE, {"metadata": {"labels": {"app": None}}}, by({"f:spec": {"f:type": {}}}))
+    assert ways(drift(SERVICE, gone, SINCE)) == {"metadata.labels.app": "up"}
+    added = live(SERVICE, {"metadata": {"labels": {"x": ""}}}, by({"f:metadata": {"f:labels": {"f:x": {}}}}))
+    assert ways(drift(SERVICE, added, SINCE)) == {"metadata.labels.x": "stays"}
+    assert missing(ObjectRef("", "Service", "shop", "web")).way is Way.UP
+
+
+def test_a_label_that_says_nothing_by_its_value_can_be_taken_away() -> None:
+    marked = over(SERVICE, {"metadata": {"labels": {"marked": ""}}})
+    assert ways(drift(marked, live(SERVICE, {}), SINCE)) == {"metadata.labels.marked": "up"}
+
+
+def test_more_in_what_is_owned_as_a_whole() -> None:
+    recorded = over(SERVICE, {"spec": {"selector": {"app": "web"}}})
+    more = live(recorded, {"spec": {"selector": {"color": "blue"}}}, by({"f:spec": {"f:selector": {}}}))
+    assert told(drift(recorded, more, SINCE)) == [("spec.selector.color", "(absent)", "blue", "ann")]
+    assert ways(drift(recorded, more, SINCE)) == {"spec.selector.color": "force-conflicts"}
+
+    policy = simple("NetworkPolicy", "web", {"spec": {"ingress": [{"ports": [{"port": 80}]}]}})
+    opened = over(policy, {"spec": {"ingress": [{"ports": [{"port": 80, "protocol": "TCP"}, {"port": 22}]}]}})
+    found = drift(policy, live(opened, {}, by({"f:spec": {"f:ingress": {}}})), SINCE)
+    assert ways(found) == {"spec.ingress[0].ports[port=22]": "force-conflicts"}
+
+
+def test_what_others_put_into_an_element_of_ours() -> None:
+    element: Json = {'k:{"name":"nginx"}': {".": {}, "f:image": {}, "f:name": {}, "f:tty": {}}}
+    fields = {"f:spec": {"f:template": {"f:spec": {"f:containers": element}}}}
+    assert ways(drift(sts(), live(sts(tty=True), {}, by(fields)), SINCE)) == {
+        "spec.template.spec.containers[name=nginx].tty": "stays"
+    }
+
+
+def test_a_port_of_another_number_is_another_element() -> None:
+    recorded = over(SERVICE, {"spec": {"ports": [{"name": "http", "port": 80}]}})
+    element: Json = {'k:{"port":81,"protocol":"TCP"}': {".": {}, "f:name": {}, "f:port": {}}}
+    now = over(recorded, {"spec": {"ports": [{"name": "http", "port": 81, "protocol": "TCP"}]}})
+    found = drift(recorded, live(now, {}, by({"f:spec": {"f:ports": element}})), SINCE)
+    assert told(found) == [("spec.ports[name=http].port", 80, 81, "ann")]
+    assert ways(found) == {"spec.ports[name=http].port": "by-hand"}
+    # A number that is no key of the list is a field as any other.
+    element = {'k:{"port":80,"protocol":"TCP"}': {"f:targetPort": {}}}
+    recorded = over(recorded, {"spec": {"ports": [{"name": "http", "port": 80, "targetPort": 8080}]}})
+    now = over(recorded, {"spec": {"ports": [{"name": "http", "port": 80, "targetPort": 1, "protocol": "TCP"}]}})
+    found = drift(recorded, live(now, {}, by({"f:spec": {"f:ports": element}})), SINCE)
+    assert ways(found) == {"spec.ports[name=http].targetPort": "force-conflicts"}
+
+
+def test_a_secret_that_somebody_wrote_to() -> None:
+    recorded, now = (simple("Secret", "auth", {"data": {"password": value}}) for value in ("", "eA=="))
+    assert ways(drift(recorded, live(now, {}, by({"f:data": {"f:password": {}}})), SINCE)) == {
+        "data": "force-conflicts"
+    }
+    assert ways(drift(recorded, live(now, {}), SINCE)) == {"data": "up"}
+
+
+def test_paths_that_are_left_out() -> None:
+    body = live(
+        sts(image="nginx:1.30"),
+        {"spec": {"replicas": 4, "updateStrategy": {"rollingUpdate": {"partition": 2}}}},
+        by({"f:spec": {"f:updateStrategy": {"f:rollingUpdate": {"f:partition": {}}}}}),
+    )
+    image, partition = "spec.template.spec.containers[name=nginx].image", "spec.updateStrategy.rollingUpdate.partition"
+    assert set(ways(drift(sts(), body, SINCE))) == {"spec.replicas", image, partition}
+    assert set(ways(drift(sts(), body, SINCE, [partition]))) == {"spec.replicas", image}
+    assert set(ways(drift(sts(), body, SINCE, ["spec.template", "spec.rep", "spec.updateStrategy"]))) == {
+        "spec.replicas"
+    }

@@ -249,9 +249,9 @@ TRAPS = table("""
 - name: Parallel replaces it without waiting
   set: {spec: {podManagementPolicy: Parallel}}
   trapped: []
-- name: OnDelete never replaces anything
+- name: OnDelete never replaces anything, so that nobody else will
   set: {spec: {updateStrategy: {type: OnDelete, rollingUpdate: null}}}
-  trapped: []
+  trapped: [web-2]
 - name: below the partition it would come back as it is
   set: {spec: {updateStrategy: {rollingUpdate: {partition: 3}}}}
   trapped: []

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from berth.actions.prepare import Request, prepare, recorded
-from berth.cluster.release import ReleaseRecord
+from berth.cluster.record import ReleaseRecord
 from berth.core.errors import InputError, ProfileError, ValuesError
 from berth.core.objects import Json, dig
 from berth.core.render import Release
