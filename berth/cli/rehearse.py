@@ -31,6 +31,8 @@ THEN = "then"
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 #: Actions that need a release to be there before them.
 _BUILDS = ("up", "plan")
+#: Tasks that reach into containers, of which none runs in a rehearsal.
+_REACH = ("logs", "shell", "port-forward")
 
 
 @berth_task(
@@ -148,7 +150,7 @@ def _known() -> list[str]:
     return [
         name
         for name in names
-        if name != "rehearse"
+        if name not in ("rehearse", *_REACH)
         and {"kubeconfig", "profile"} <= set(namespace[name].argspec(namespace[name].body).parameters)
     ]
 
