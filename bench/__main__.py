@@ -9,14 +9,15 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench import rehearsal
 from bench.cases import LIST, MANY, ONE, RENDER, ROLL, STATUS, Bench
 from bench.cluster import Cluster
 from bench.contenders import HERE, Tools, program
 from bench.machine import machine, processor
-from bench.measuring import BenchError
-from bench.report import as_json, markdown
+from bench.measuring import BenchError, Row, Sample
+from bench.report import TITLES, as_json, markdown
 from berth.controlplane import binaries
 from berth.core.errors import BerthError
 
@@ -27,7 +28,12 @@ PEERS, REHEARSAL = "peers", "rehearsal"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures berth beside its peers.")
     parser.add_argument("--repeat", type=int, default=5, help="how many runs the medians are of (default: 5)")
-    parser.add_argument("--case", action="append", choices=CASES, help="only this case; may be given several times")
+    parser.add_argument(
+        "--case",
+        action="append",
+        choices=CASES,
+        help="only this case; others stay as they are",
+    )
     parser.add_argument("--date", help="the date that the report bears (default: today)")
     parser.add_argument("--out", type=Path, default=HERE, help="directory of RESULTS.md and results.json")
     parser.add_argument("--only", choices=(PEERS, REHEARSAL), help="only this half; the figures of the other stay")
@@ -61,7 +67,7 @@ def _rehearsal(repeat: int, date: str, out: Path) -> None:
 
 
 def _peers(repeat: int, cases: Sequence[str], date: str, out: Path) -> None:
-    """Measure berth beside its peers, and write the report; what is there of the rehearsal stays as it is."""
+    """Measure berth beside its peers, and write the report; other cases, and the rehearsal, stay as they are."""
     helm, kubectl = (str(binaries.program(name, report=_say)) for name in ("helm", "kubectl"))
     tools = Tools(kubectl, helm, program("berth"), program("invoke"))
     cluster = Cluster(_say)
@@ -71,9 +77,11 @@ def _peers(repeat: int, cases: Sequence[str], date: str, out: Path) -> None:
             rows = Bench(tools, cluster, Path(directory), repeat, _say).run(cases)
     finally:
         cluster.close()
-    text, body = markdown(rows, where, date), json.loads(as_json(rows, where, date))
     results = out / "results.json"
-    old = json.loads(results.read_text(encoding="utf-8")).get("rehearsal") if results.is_file() else None
+    before = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+    rows = sorted([*_others(before, rows), *rows], key=lambda row: list(TITLES).index(row.case))
+    text, body = markdown(rows, where, date), json.loads(as_json(rows, where, date))
+    old = before.get("rehearsal")
     if old:
         figures = [
             rehearsal.Figure(f["what"], f["limit"], f["unit"], tuple(f["values"]), tuple(f["cpu"]))
@@ -84,6 +92,16 @@ def _peers(repeat: int, cases: Sequence[str], date: str, out: Path) -> None:
     (out / "RESULTS.md").write_text(text, encoding="utf-8")
     results.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     print(text)
+
+
+def _others(before: dict[str, Any], rows: Sequence[Row]) -> list[Row]:
+    """The rows of an earlier run whose cases were not measured now."""
+    measured = {row.case for row in rows}
+    return [
+        Row(one["case"], one["contender"], tuple(Sample(**sample) for sample in one["samples"]))
+        for one in before.get("measurements", ())
+        if one["case"] not in measured and one["case"] in TITLES
+    ]
 
 
 def _say(line: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from berth.cluster.kube import Kube
 from berth.core.objects import ObjectRef
+from tests.contract.support import rehearsal_only
 from tests.journey.conftest import Invoke
 
 pytestmark = pytest.mark.journey
@@ -34,6 +35,7 @@ def test_no_release(invoke_on: Invoke, space: str, task: str) -> None:
     assert unknown.code == 2 and f"no release shop in {space}" in unknown.err
 
 
+@rehearsal_only
 def test_drift_from_beginning_to_end(invoke_on: Invoke, kube: Kube, space: str) -> None:
     here = ("--namespace", space)
     assert invoke_on("up", "--profile", "nginx", "--name", "shop", *here, *QUICK).code == 0
@@ -68,6 +70,7 @@ def test_drift_from_beginning_to_end(invoke_on: Invoke, kube: Kube, space: str) 
     assert down.code == 0 and "was taken down: nothing of it is expected to be there" in down.out
 
 
+@rehearsal_only
 def test_a_drain_check_from_beginning_to_end(invoke_on: Invoke, kube: Kube, space: str) -> None:
     here = ("--namespace", space)
     more = ("--set", "minReadySeconds=0", "--set", "disruptionBudget.enabled=false")

@@ -58,6 +58,7 @@ def test_what_is_wrong_is_said_before_a_cluster_is_looked_for(
 QUICK = ("--set", "minReadySeconds=0", "--set", "replicas=3")
 
 
+@rehearsal_only
 def test_from_a_canary_to_the_end_and_back(invoke_on: Invoke, kube: Kube, space: str) -> None:
     here, shop = ("--namespace", space), ("--name", "shop", "--namespace", space)
     assert invoke_on("up", "--profile", "nginx", "--name", "shop", *here, *QUICK).code == 0
@@ -116,6 +117,7 @@ def test_from_a_canary_to_the_end_and_back(invoke_on: Invoke, kube: Kube, space:
     assert all(body["spec"]["containers"][0]["image"].endswith("nginx:1.29") for body in pods(kube, space).values())
 
 
+@rehearsal_only
 def test_an_image_that_cannot_be_pulled(invoke_on: Invoke, kube: Kube, space: str) -> None:
     shop = ("--profile", "nginx", "--namespace", space)
     assert invoke_on("up", *shop, *QUICK).code == 0
