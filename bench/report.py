@@ -183,6 +183,7 @@ _HOW = """## How it was measured
   removing it are not timed. The order of the contenders rotates with each repetition. One round before is not counted.
 - A rollout is `berth rollout --canary 1 --pause` and `berth rollout.promote`, which goes ordinal by ordinal; beside it
   `kubectl patch` of image and partition, `kubectl rollout status`, and both again for partition 0.
+  `kubectl rollout status` looks at readyReplicas: it does not wait until the canary is available, and berth does.
 - Most of a fresh nginx release is the cluster's own time, the same for all: where a volume is made for its first
   consumer, the scheduler looks once a second whether it is bound, and the two pods come one after the other. helm looks
   every 2 s whether all is ready.
