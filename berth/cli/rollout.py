@@ -57,6 +57,8 @@ def rollout(ctx: Context, flags: Flags) -> int | None:
     from berth.core.rollout import image_values
     from berth.library import open_library
 
+    if flags.image:
+        image_values("", flags.image)  # A typing error is told before a cluster is asked for anything.
     library = open_library()
 
     def release_of(record: ReleaseRecord) -> Release:
@@ -209,7 +211,10 @@ def _run(
 def _seconds(written: str | None) -> float:
     from berth.core.quantities import parse_duration
 
-    return parse_duration(written) if written else 0.0
+    try:
+        return parse_duration(written) if written else 0.0
+    except InputError as error:
+        raise InputError(f"--soak: {error.problems[0].what}", hint=error.problems[0].hint or "--soak 2m") from None
 
 
 rollouts = Collection("rollout")

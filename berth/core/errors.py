@@ -12,7 +12,7 @@
     ├── ClusterError              1   the cluster refused, or did not get there
     │   ├── ConflictError             another field manager owns a field that we set
     │   ├── ImmutableError            a field that cannot be changed in place
-    │   ├── LockedError               another run holds the release
+    │   ├── LockedError               another run holds the release, or a rollout has not ended
     │   └── FailedError               objects ended failed or stuck
     ├── LocalError                1   this machine: disk full, a program missing, a component that dies
     ├── TimedOutError             4   not there in time
@@ -149,7 +149,7 @@ class ImmutableError(ClusterError):
 
 
 class LockedError(ClusterError):
-    """Another run holds the release."""
+    """Another run holds the release, or a rollout of it has not come to its end."""
 
 
 class FailedError(ClusterError):
