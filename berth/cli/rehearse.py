@@ -31,8 +31,6 @@ THEN = "then"
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 #: Actions that need a release to be there before them.
 _BUILDS = ("up", "plan")
-#: Tasks that reach into containers, of which none runs in a rehearsal.
-_REACH = ("logs", "shell", "port-forward")
 
 
 @berth_task(
@@ -150,7 +148,7 @@ def _known() -> list[str]:
     return [
         name
         for name in names
-        if name not in ("rehearse", *_REACH)
+        if name != "rehearse"
         and {"kubeconfig", "profile"} <= set(namespace[name].argspec(namespace[name].body).parameters)
     ]
 
