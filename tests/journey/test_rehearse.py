@@ -91,7 +91,11 @@ def test_a_preparation_that_fails_says_so(invoke: Invoke) -> None:
         (["--"], "there is no action to rehearse"),
         (["--", "up", "then"], "there is an action missing beside 'then'"),
         (["--", "upp"], "'upp' is no action that can be rehearsed"),
-        (["--", "lint"], "one of: diagnose, drain-check, drift, history, logs, operate, plan, port-forward, restart, rollback, rollout"),
+        (
+            ["--", "lint"],
+            "one of: diagnose, drain-check, drift, history, logs, operate, plan, port-forward, "
+            "restart, rollback, rollout",
+        ),
         (["--", "up", "--context", "x"], "up --context makes no sense in a rehearsal"),
         (["--", "up", "--kubeconfig=x"], "up --kubeconfig makes no sense in a rehearsal"),
         (["--", "up", "--bogus"], "No idea what '--bogus' is"),
