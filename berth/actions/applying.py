@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from berth.actions.clock import Clock
@@ -13,10 +13,11 @@ from berth.cluster.kube import Kube
 from berth.cluster.removal import Removal
 from berth.cluster.runner import Runner
 from berth.cluster.waiting import Patience, Waiting
-from berth.core.errors import BerthError
-from berth.core.events import Event, OperationDone, PhaseStarted, ReleaseDone, StepDone
+from berth.core.errors import BerthError, InterruptedRunError
+from berth.core.events import Event, Notice, OperationDone, PhaseStarted, ReleaseDone, ReleaseStarted, StepDone
 from berth.core.objects import Json, ObjectRef
 from berth.core.plan import Plan, Step
+from berth.core.quantities import format_duration
 from berth.core.readiness import judge
 from berth.core.render import Release
 from berth.core.scaling import Wishes
@@ -48,7 +49,7 @@ class Applying:
         self.kube, self.options, self.clock = kube, options, clock
         self.alive: Callable[[], None] = _always
         self.done: list[StepDone] = []
-        self._release, self._seen = release, Survey(None, {}, frozenset())
+        self.release, self._seen = release, Survey(None, {}, frozenset())
         self._runner = Runner(kube, self._check, force_conflicts=options.force_conflicts)
         self.waiting = Waiting(
             kube,
@@ -63,7 +64,7 @@ class Applying:
 
     def look_at(self, release: Release, seen: Survey) -> None:
         """From now on this is what is carried out."""
-        self._release, self._seen = release, seen
+        self.release, self._seen = release, seen
 
     def phases(self, plan: Plan) -> Iterator[Event]:
         """Apply phase by phase, each when the one before it is ready."""
@@ -90,7 +91,12 @@ class Applying:
         """Ask the engine whether it is ready, where its profile can; once nobody could answer, not again."""
         if "ready" not in self._not_run:
             patience, monotonic = self.options.patience, self.clock.monotonic
-            yield from self.noted(gate(self.kube, self._release, patience, monotonic, self._check))
+            yield from self.noted(gate(self.kube, self.release, patience, monotonic, self._check))
+
+    def soak(self, ref: ObjectRef, seconds: float) -> Iterator[Event]:
+        """Look for so many seconds whether a set stays as it is."""
+        yield Notice(f"soaking for {format_duration(seconds)}")
+        yield from self.waiting.stay_current([ref], seconds, self._check)
 
     def renew(self, ref: ObjectRef, pod: Json, why: str) -> Iterator[Event]:
         """Delete this very pod of a set, and wait until the one in its place is ready; its claims stay."""
@@ -119,6 +125,31 @@ class Applying:
         """Note an object as it stands after a write of another kind than applying."""
         self._runner.applied[ObjectRef.of(body)] = body
 
+    def told(
+        self,
+        notices: Iterable[Notice],
+        events: Iterator[Event],
+        plan: Callable[[], Plan],
+        again: str = "run the same command again: it goes on from there",
+    ) -> Iterator[Event]:
+        """The events of the run, between its first lines and its recap, which is about ``plan`` as it is then.
+
+        Raises:
+            InterruptedRunError: the user stopped it; ``again`` is what to do then.
+            BerthError: what the run raises.
+        """
+        started, release, monotonic = self.clock.monotonic(), self.release, self.clock.monotonic
+        yield ReleaseStarted(release.name, release.namespace, release.profile.name, release.environment)
+        yield from notices
+        try:
+            yield from events
+        except (BerthError, KeyboardInterrupt) as error:
+            yield self.recap(plan(), monotonic() - started, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise InterruptedRunError(f"interrupted; {self.stands()}", hint=again) from None
+            raise
+        yield self.recap(plan(), monotonic() - started, None)
+
     def stands(self) -> str:
         """What an interrupted run leaves behind, in words."""
         written = [step for step in self.done if step.action in ("created", "updated", "deleted")]
@@ -133,15 +164,15 @@ class Applying:
         changed = sum(action in ("created", "updated", "deleted") for action in actions)
         failed = actions.count("failed") or (1 if isinstance(error, BerthError) else 0)
         total = sum(1 for _ in plan.steps)
-        sets = [m.ref for m in self._release.manifests if m.ref.kind == "StatefulSet"]
+        sets = [m.ref for m in self.release.manifests if m.ref.kind == "StatefulSet"]
         if error is None:
             verdict = "; ".join(f"{ref.name} {self._verdict(ref)}" for ref in sets) or "current"
             verdict += _unasked(list(dict.fromkeys(self._not_run)))
         else:
             verdict = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         return ReleaseDone(
-            self._release.name,
-            self._release.namespace,
+            self.release.name,
+            self.release.namespace,
             ok=len(actions) - actions.count("failed"),
             changed=changed,
             failed=failed,
@@ -170,7 +201,7 @@ class Applying:
     def _make_room(self, phase: Sequence[Step]) -> Iterator[Event]:
         """Grow the claims of sets whose templates grow; their sets are gone then, and applied with the phase."""
         clock, patience = self.clock, self.options.patience
-        removal = Removal(self.kube, self._release.namespace, patience, clock.monotonic, self._check)
+        removal = Removal(self.kube, self.release.namespace, patience, clock.monotonic, self._check)
         for step in phase:
             if step.growth:
                 live = self._seen.live[step.ref]

@@ -11,6 +11,7 @@ from berth.cluster.runner import all_of
 from berth.core.errors import DeniedError
 from berth.core.objects import Json, dig
 from berth.core.operations import Operation
+from berth.core.reach import container_of
 from berth.core.readiness import pod_ready
 from berth.core.verify import Asked, Facts
 
@@ -31,7 +32,7 @@ def run_in(kube: Kube, space: str, pod: Json, command: tuple[str, ...], containe
         NotRunError: none can be run there.
         TargetError: the cluster does not answer.
     """
-    operation = Operation("verify", command, container or main_container(pod), _SHORT)
+    operation = Operation("verify", command, container or container_of(pod), _SHORT)
     try:
         result = run_operation(kube, space, operation, [pod])[0]
     except DeniedError:
@@ -39,13 +40,6 @@ def run_in(kube: Kube, space: str, pod: Json, command: tuple[str, ...], containe
     if result.outcome is Outcome.NOT_RUN:
         raise NotRunError(f"no containers run here ({result.why})")
     return result
-
-
-def main_container(pod: Json) -> str:
-    """The container that kubectl would take: the one that an annotation names, else the first."""
-    names = [str(one["name"]) for one in dig(pod, "spec", "containers", default=[])]
-    chosen = dig(pod, "metadata", "annotations", "kubectl.kubernetes.io/default-container")
-    return chosen if chosen in names else names[0]
 
 
 def ask(kube: Kube, space: str, facts: Facts) -> Facts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from berth.cluster.kube import Kube
 from berth.cluster.record import ReleaseRecord, live_digest
@@ -41,7 +42,7 @@ def listings(
     def own(kind: Kind) -> list[Json]:
         return optional(kube, *kind, namespace, member, None if kind in always else unread)
 
-    return [lambda kind=kind: own(kind) for kind in kinds]  # type: ignore[misc]
+    return [partial(own, kind) for kind in kinds]
 
 
 def live_objects(

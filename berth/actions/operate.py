@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from berth.actions.gate import has_container
-from berth.actions.operations import Outcome, Result, choose, ordinal, pods_of, run_each
+from berth.actions.operations import Outcome, Result, choose, ordinal, pods_by_set, require_ordinals, run_each
 from berth.cluster.exec import NothingRunsError
 from berth.cluster.kube import Kube
 from berth.cluster.record import ReleaseRecord
 from berth.core.errors import FailedError, InputError, did_you_mean
-from berth.core.objects import Json, ObjectRef
+from berth.core.objects import ObjectRef
 from berth.core.operations import Operation
-from berth.core.readiness import owned_pods
 
 
 def pick(operations: Mapping[str, Operation], name: str, profile: str) -> Operation:
@@ -40,11 +39,9 @@ def operate(
         FailedError: no pod is there, or none is the primary.
         DeniedError: no permission for pods/exec.
     """
-    sets = {ref: pods for ref, pods in _pods(kube, record).items() if _fits(record, ref, operation)}
+    sets = {ref: pods for ref, pods in pods_by_set(kube, record).items() if _fits(record, ref, operation)}
     there = sorted({number for pods in sets.values() for number in pods})
-    if missing := sorted(set(named) - set(there)):
-        known = f"it has {', '.join(map(str, there))}" if there else "it has no pods"
-        raise InputError(f"release {record.name} has no pod of ordinal {', '.join(map(str, missing))}", hint=known)
+    require_ordinals(record.name, named, there)
     if not there:
         where = f"that have a container {operation.container}" if operation.container else "at all"
         raise FailedError(f"release {record.name} has no pods {where}", hint="`status` says how it stands")
@@ -66,16 +63,6 @@ def operate(
                 yield Result(operation.name, pod, ordinal(every[0]), Outcome.NOT_RUN, None, "", error.why, 0.0)
                 return
         yield from run_each(kube, record.namespace, operation, chosen)
-
-
-def _pods(kube: Kube, record: ReleaseRecord) -> dict[ObjectRef, dict[int, Json]]:
-    """The pods by set and ordinal."""
-    listed = pods_of(kube, record.namespace, record.name)
-    return {
-        ObjectRef.of(body): dict(sorted(owned_pods(body, listed).items()))
-        for body in record.manifests
-        if body["kind"] == "StatefulSet"
-    }
 
 
 def _fits(record: ReleaseRecord, ref: ObjectRef, operation: Operation) -> bool:

@@ -9,11 +9,13 @@ from enum import StrEnum
 
 from berth.cluster.exec import ExecTimedOut, Executed, NothingRunsError, execute, nothing_runs
 from berth.cluster.kube import Kube
-from berth.core.errors import ClusterError, FailedError, Problem
+from berth.cluster.record import ReleaseRecord
+from berth.core.errors import ClusterError, FailedError, InputError, Problem
 from berth.core.events import OperationDone
-from berth.core.objects import INSTANCE_LABEL, Json
+from berth.core.objects import INSTANCE_LABEL, Json, ObjectRef
 from berth.core.operations import PRIMARY, Operation
 from berth.core.quantities import format_duration
+from berth.core.readiness import owned_pods
 from berth.output.plain import harmless
 
 #: How many lines of an output are shown: its last ones.
@@ -124,6 +126,28 @@ def choose(
 def pods_of(kube: Kube, namespace: str, release: str) -> list[Json]:
     """The pods that carry a release's name, of all its sets."""
     return kube.list("", "Pod", namespace, label_selector=f"{INSTANCE_LABEL}={release}").items
+
+
+def pods_by_set(kube: Kube, record: ReleaseRecord) -> dict[ObjectRef, dict[int, Json]]:
+    """The pods of a release by set and ordinal."""
+    listed = pods_of(kube, record.namespace, record.name)
+    return {
+        ObjectRef.of(body): dict(sorted(owned_pods(body, listed).items()))
+        for body in record.manifests
+        if body["kind"] == "StatefulSet"
+    }
+
+
+def require_ordinals(release: str, named: Collection[int], there: Collection[int]) -> None:
+    """Refuse ordinals that have no pod.
+
+    Raises:
+        InputError: with those that do.
+    """
+    missing = sorted(set(named) - set(there))
+    if missing:
+        known = f"it has {', '.join(map(str, sorted(there)))}" if there else "it has no pods"
+        raise InputError(f"release {release} has no pod of ordinal {', '.join(map(str, missing))}", hint=known)
 
 
 def ordinal(pod: Json) -> int:

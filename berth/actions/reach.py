@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from berth.actions.operations import Outcome, ordinal, pods_of, run_operation
+from berth.actions.operations import Outcome, ordinal, pods_by_set, require_ordinals, run_operation
+from berth.actions.roles import Operations
 from berth.cluster.exec import NothingRunsError, nothing_runs
 from berth.cluster.follow import Following
 from berth.cluster.forward import PortForward, Report
@@ -21,9 +21,6 @@ from berth.core.readiness import owned_pods
 
 #: What `shell` runs where nothing else is asked for: the better shell, where there are two.
 SHELL = ("sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi")
-
-#: What a profile declares, by its name; raises InputError where it is not in the library.
-Operations: TypeAlias = Callable[[str], Mapping[str, Operation]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +38,8 @@ def choose(kube: Kube, record: ReleaseRecord, selection: Selection, operations: 
         InputError: an ordinal has no pod, or the profile has no operation that tells roles.
         FailedError: there are no pods, none calls itself that, or nothing runs in them that could.
     """
-    listed = pods_of(kube, record.namespace, record.name)
-    sets = [owned_pods(body, listed) for body in record.manifests if body["kind"] == "StatefulSet"]
-    pods = [pod for owned in sets for _, pod in sorted(owned.items())]
-    there = sorted({ordinal(pod) for pod in pods})
-    if missing := sorted(set(selection.ordinals) - set(there)):
-        known = f"it has {', '.join(map(str, there))}" if there else "it has no pods"
-        raise InputError(f"release {record.name} has no pod of ordinal {', '.join(map(str, missing))}", hint=known)
+    pods = [pod for owned in pods_by_set(kube, record).values() for pod in owned.values()]
+    require_ordinals(record.name, selection.ordinals, {ordinal(pod) for pod in pods})
     if not pods:
         raise FailedError(f"release {record.name} has no pods", hint="`status` says how it stands")
     if selection.role:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from berth.actions.asking import NotRunError, main_container, run_in
+from berth.actions.asking import NotRunError, run_in
 from berth.actions.clock import Clock
 from berth.actions.operations import ordinal
 from berth.actions.status import Selection, status
@@ -21,6 +21,7 @@ from berth.core.errors import BerthError, InterruptedRunError, PreflightError, T
 from berth.core.events import Event, Notice
 from berth.core.objects import Json, ObjectRef, claim_name, dig, pod_name
 from berth.core.quantities import format_duration
+from berth.core.reach import container_of
 from berth.core.readiness import outdated, pod_ready, stale
 from berth.core.verify import Facts, Replaced
 
@@ -224,7 +225,7 @@ def _write_one(kube: Kube, space: str, pod: Json, marker: _Marker) -> str:
 
 def _mount(pod: Json, template: str) -> tuple[str, str] | None:
     """The container that may write into a volume, and where it has it; the main one where it does."""
-    main = main_container(pod)
+    main = container_of(pod)
     containers = sorted(dig(pod, "spec", "containers", default=[]), key=lambda one: one["name"] != main)
     for container in containers:
         for mount in container.get("volumeMounts") or []:

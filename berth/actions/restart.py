@@ -6,21 +6,19 @@ from collections.abc import Collection, Generator, Iterator, Mapping
 
 from berth.actions.applying import Applying, Options
 from berth.actions.clock import Clock
-from berth.actions.operations import pods_of
-from berth.actions.restore import as_recorded
+from berth.actions.operations import pods_of, require_ordinals
+from berth.actions.restore import as_recorded, require_up
 from berth.actions.rolling import ordered
 from berth.actions.survey import survey
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
 from berth.cluster.mirror import rest
 from berth.cluster.record import ReleaseRecord
-from berth.core.errors import BerthError, DeniedError, FailedError, InputError, InterruptedRunError, PreflightError
-from berth.core.events import Event, Notice, ReleaseStarted
+from berth.core.errors import DeniedError, FailedError, PreflightError
+from berth.core.events import Event, Notice
 from berth.core.objects import Json, ObjectRef, ordinals, pod_name
 from berth.core.plan import Plan
-from berth.core.quantities import format_duration
 from berth.core.readiness import owned_pods, pod_ready
-from berth.core.report import DOWN
 from berth.core.status import selects
 from berth.library import Library
 
@@ -48,39 +46,40 @@ def restart(
         PreflightError: the release is not whole, so that one pod more might be too many.
         FailedError, TimedOutError: a pod did not come back; no other one was touched since.
     """
-    if record.status in (*DOWN, "removing"):
-        raise InputError(
-            f"release {record.name} in {record.namespace} was taken down", hint="`invoke up` brings it back"
-        )
+    require_up(record)
     release = as_recorded(library, record)
     seen = survey(kube, release)
-    sets = [ref for ref in seen.live if ref.kind == "StatefulSet"]
-    pods = {ref: owned_pods(seen.live[ref], pods_of(kube, record.namespace, record.name)) for ref in sets}
-    _check(record, {ref: seen.live[ref] for ref in sets}, pods, named, insist)
+    sets = {ref: body for ref, body in seen.live.items() if ref.kind == "StatefulSet"}
+    listed = pods_of(kube, record.namespace, record.name)
+    pods = {ref: owned_pods(body, listed) for ref, body in sets.items()}
+    _check(record, sets, pods, named, insist)
     applying = Applying(kube, release, options, clock)
     applying.look_at(release, seen)
-    yield ReleaseStarted(release.name, release.namespace, release.profile.name, release.environment)
-    started, plan = clock.monotonic(), Plan(release.name, release.namespace, ())
-    try:
-        with Lock(kube, record.namespace, record.name) as lock:
-            applying.alive = lock.check
-            for ref in sets:
-                own = {o: pod for o, pod in pods[ref].items() if not named or o in named}
-                for ordinal in ordered(kube, release, pods[ref], list(own)):
-                    if not insist:
-                        yield from _until_allowed(applying, ref, own[ordinal])
-                    yield from applying.renew(ref, own[ordinal], "to be made anew; its claims stay")
-                    yield from applying.gate()
-                    if soak:
-                        yield Notice(f"soaking for {format_duration(soak)}")
-                        yield from applying.waiting.stay_current([ref], soak, applying.alive)
-    except (BerthError, KeyboardInterrupt) as error:
-        yield applying.recap(plan, clock.monotonic() - started, error)
-        if isinstance(error, KeyboardInterrupt):
-            left = "name those that are left with --ordinal"
-            raise InterruptedRunError(f"interrupted; {applying.stands()}", hint=left) from None
-        raise
-    yield applying.recap(plan, clock.monotonic() - started, None)
+    plan = Plan(release.name, release.namespace, ())
+    events = _restarted(applying, record, pods, named, soak, insist)
+    yield from applying.told((), events, lambda: plan, "name those that are left with --ordinal")
+
+
+def _restarted(
+    applying: Applying,
+    record: ReleaseRecord,
+    pods: Mapping[ObjectRef, Mapping[int, Json]],
+    named: Collection[int],
+    soak: float,
+    insist: bool,
+) -> Iterator[Event]:
+    kube, release = applying.kube, applying.release
+    with Lock(kube, record.namespace, record.name) as lock:
+        applying.alive = lock.check
+        for ref, there in pods.items():
+            own = {ordinal: pod for ordinal, pod in there.items() if not named or ordinal in named}
+            for ordinal in ordered(kube, release, there, list(own)):
+                if not insist:
+                    yield from _until_allowed(applying, ref, own[ordinal])
+                yield from applying.renew(ref, own[ordinal], "to be made anew; its claims stay")
+                yield from applying.gate()
+                if soak:
+                    yield from applying.soak(ref, soak)
 
 
 def _check(
@@ -90,11 +89,8 @@ def _check(
     named: Collection[int],
     insist: bool,
 ) -> None:
-    there = sorted({ordinal for own in pods.values() for ordinal in own})
-    missing = sorted(set(named) - set(there))
-    if missing:
-        known = f"it has {', '.join(map(str, there))}" if there else "it has no pods"
-        raise InputError(f"release {record.name} has no pod of ordinal {', '.join(map(str, missing))}", hint=known)
+    there = {ordinal for own in pods.values() for ordinal in own}
+    require_ordinals(record.name, named, there)
     if not there:
         raise FailedError(f"release {record.name} has no pods", hint="`invoke status` says how it stands")
     lost = [

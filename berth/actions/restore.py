@@ -12,11 +12,24 @@ from berth.core.errors import ClusterError, InputError, Position, Problem
 from berth.core.masking import HIDDEN
 from berth.core.objects import GENERATED_ANNOTATION, Json, Manifest, ObjectRef, dig, ordinals
 from berth.core.render import Release
+from berth.core.report import DOWN
 from berth.core.values import Values
 from berth.library import Library
 
 #: Characters of a password that is gone by the time it is needed; before that, it was there.
 _LENGTH = 32
+
+
+def require_up(record: ReleaseRecord) -> None:
+    """Refuse a release of which nothing is there.
+
+    Raises:
+        InputError: it was taken down, or is about to be.
+    """
+    if record.status in (*DOWN, "removing"):
+        raise InputError(
+            f"release {record.name} in {record.namespace} was taken down", hint="`invoke up` brings it back"
+        )
 
 
 def as_recorded(library: Library, record: ReleaseRecord) -> Release:

@@ -18,12 +18,11 @@ from berth.actions.plan import Planned
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
 from berth.cluster.record import ReleaseRecord, Rollout
-from berth.core.errors import BerthError, FailedError, InterruptedRunError, Problem, TimedOutError
-from berth.core.events import Event, Notice, ReleaseStarted, StepDone
+from berth.core.errors import BerthError, FailedError, Problem, TimedOutError
+from berth.core.events import Event, Notice, StepDone
 from berth.core.objects import Json, ObjectRef, ordinals
 from berth.core.operations import operations_of
 from berth.core.plan import Plan, Step
-from berth.core.quantities import format_duration
 from berth.core.readiness import owned_pods
 from berth.core.render import Release
 from berth.core.rollout import (
@@ -86,7 +85,8 @@ class Roll:
         """
         self._plan, self._rollout = planned.plan, rollout
         self._applying.look_at(planned.release, planned.survey)
-        yield from self._told(planned.warnings, self._written(planned, ref))
+        warnings = [Notice(warning, "warning") for warning in planned.warnings]
+        yield from self._applying.told(warnings, self._written(planned, ref), lambda: self._plan)
 
     def go_on(self, record: ReleaseRecord, live: Json, plan: Plan) -> Generator[Event, None, None]:
         """Go on with a rollout that stands still; ``live`` is its set, ``plan`` what is left to remove at its end.
@@ -96,23 +96,8 @@ class Roll:
         """
         assert record.rollout is not None
         self._plan, self._rollout = plan, replace(record.rollout, held="")
-        yield from self._told((), self._taken_up(replace(record, rollout=self._rollout), ObjectRef.of(live)))
-
-    def _told(self, warnings: Sequence[str], events: Iterator[Event]) -> Iterator[Event]:
-        """The run, between its first line and its recap."""
-        started, release, recap = self._clock.monotonic(), self._release, self._applying.recap
-        yield ReleaseStarted(release.name, release.namespace, release.profile.name, release.environment)
-        yield from (Notice(warning, "warning") for warning in warnings)
-        try:
-            yield from events
-        except (BerthError, KeyboardInterrupt) as error:
-            yield recap(self._plan, self._clock.monotonic() - started, error)
-            if isinstance(error, KeyboardInterrupt):
-                raise InterruptedRunError(
-                    f"interrupted; {self._applying.stands()}", hint="run the same command again: it goes on from there"
-                ) from None
-            raise
-        yield recap(self._plan, self._clock.monotonic() - started, None)
+        events = self._taken_up(replace(record, rollout=self._rollout), ObjectRef.of(live))
+        yield from self._applying.told((), events, lambda: self._plan)
 
     def _written(self, planned: Planned, ref: ObjectRef | None) -> Iterator[Event]:
         first = self._course.first
@@ -201,8 +186,7 @@ class Roll:
         """The gates: the engine says that it is ready, and all stays so for a while."""
         yield from self._applying.gate()
         if ref is not None and self._course.soak:
-            yield Notice(f"soaking for {format_duration(self._course.soak)}")
-            yield from self._applying.waiting.stay_current([ref], self._course.soak, self._applying.alive)
+            yield from self._applying.soak(ref, self._course.soak)
             yield from self._applying.gate()
 
     def _live(self, ref: ObjectRef) -> Json:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from berth.actions.applying import Options
 from berth.actions.clock import Clock
 from berth.actions.plan import Planned, plan_release
-from berth.actions.restore import as_recorded, at_revision, target_of
+from berth.actions.restore import as_recorded, at_revision, require_up, target_of
 from berth.actions.rolling import Course, Roll
 from berth.actions.survey import Survey, survey
 from berth.actions.trap import may_unstick
@@ -22,7 +22,6 @@ from berth.core.objects import ObjectRef, ordinals
 from berth.core.plan import Known, Plan, Step, make_plan
 from berth.core.readiness import judge
 from berth.core.render import Release
-from berth.core.report import DOWN
 from berth.core.rollout import PAUSED, count_problem, old_ordinals, on_delete, partition_of, ways
 from berth.library import Library
 
@@ -59,19 +58,18 @@ def rollout(
         FailedError, TimedOutError: an ordinal did not hold; no other one was touched since, or all went back.
         BerthError: see `plan_release`.
     """
-    _require_up(record)
+    require_up(record)
     same = _goes_on(record, release)
     if same and record.rollout is not None and record.rollout.held == PAUSED:
         yield Notice(f"this rollout is paused already: {ways(record.name, record.namespace)}")
         return
     course = Course(wanted.canary or 1, 0 if wanted.pause else None, wanted.soak)
-    planned = plan_rollout(kube, record, release, options.force_conflicts)
-    ref = _changing(planned)
+    planned, ref = plan_rollout(kube, record, release, options.force_conflicts)
     if planned.settled:
         yield Notice(f"release {record.name} is like that already; nothing to do")
         return
     if same and ref is None:
-        roll, events = _going_on(kube, library, record, course, options, clock, "rollout")
+        roll, events = _going_on(kube, library, record, course, options, clock)
     else:
         mark = None if ref is None else _mark(planned, ref, record, wanted)
         if mark is not None and wanted.auto_undo:
@@ -98,8 +96,8 @@ def rollout(
         raise type(error)([first, Problem(f"release {record.name} went back to what it was before")]) from error
 
 
-def plan_rollout(kube: Kube, record: ReleaseRecord, release: Release, force: bool) -> Planned:
-    """What a rollout would change; nothing is written.
+def plan_rollout(kube: Kube, record: ReleaseRecord, release: Release, force: bool) -> tuple[Planned, ObjectRef | None]:
+    """What a rollout would change, and the set whose pods it changes, None for none; nothing is written.
 
     Raises:
         LockedError: another rollout of the release has not come to its end.
@@ -108,8 +106,7 @@ def plan_rollout(kube: Kube, record: ReleaseRecord, release: Release, force: boo
     """
     planned = plan_release(kube, release, force=force, rollout="go on" if _goes_on(record, release) else "refuse")
     _require_same_number(planned)
-    _changing(planned)
-    return planned
+    return planned, _changing(planned)
 
 
 def promote(
@@ -121,9 +118,9 @@ def promote(
         InputError: none is under way, or it has not so many ordinals left.
         FailedError, TimedOutError: an ordinal did not hold; no other one was touched since.
     """
-    _require_up(record)
+    require_up(record)
     course = Course(None, by, soak)
-    _, events = _going_on(kube, library, record, course, options, clock, "rollout")
+    _, events = _going_on(kube, library, record, course, options, clock)
     yield from events
 
 
@@ -144,7 +141,7 @@ def go_back(
         InputError: there is no such revision, or it cannot be gone back to.
         BerthError: see `plan_release`; FailedError, TimedOutError: an ordinal did not get there.
     """
-    _require_up(record)
+    require_up(record)
     revision = target_of(record, to)
     release = at_revision(kube, library, record, revision)
     yield Notice(f"going back to revision {revision.revision} of {record.name}, of {revision.time:%Y-%m-%d %H:%M} UTC")
@@ -166,7 +163,6 @@ def _going_on(
     course: Course,
     options: Options,
     clock: Clock,
-    action: str,
 ) -> tuple[Roll, Generator[Event, None, None]]:
     """A rollout that stands still, ready to go on."""
     if record.rollout is None:
@@ -189,7 +185,7 @@ def _going_on(
         problem = count_problem("--by", course.more, left, str(ref))
         if problem:
             raise InputError([problem])
-    roll = Roll(kube, release, course, options, clock, action=action, unstick=options.unstick)
+    roll = Roll(kube, release, course, options, clock, action="rollout", unstick=options.unstick)
     return roll, roll.go_on(seen.record, live, _rest(release, seen, ref))
 
 
@@ -279,10 +275,3 @@ def _set_of(record: ReleaseRecord) -> ObjectRef:
     """The set that the record's rollout is about."""
     assert record.rollout is not None
     return ObjectRef("apps", "StatefulSet", record.namespace, record.rollout.set_name)
-
-
-def _require_up(record: ReleaseRecord) -> None:
-    if record.status in (*DOWN, "removing"):
-        raise InputError(
-            f"release {record.name} in {record.namespace} was taken down", hint="`invoke up` brings it back"
-        )

@@ -8,13 +8,13 @@ from berth.actions.applying import Options
 from berth.actions.operations import pods_of
 from berth.actions.plan import Planned
 from berth.cluster.kube import Kube
-from berth.core.events import Event, Notice
+from berth.core.events import Notice
 from berth.core.objects import dig
 from berth.core.plan import Step
 from berth.core.readiness import judge, trapped, would_trap
 
 
-def may_unstick(kube: Kube, planned: Planned, options: Options) -> tuple[bool, list[Event]]:
+def may_unstick(kube: Kube, planned: Planned, options: Options) -> tuple[bool, list[Notice]]:
     """Whether the run may delete pods that block their own fix, and what to tell about those that there are.
 
     Where the options leave it open, the user is asked; nobody is where no pod does.

@@ -19,8 +19,8 @@ from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
 from berth.cluster.record import ReleaseRecord
 from berth.cluster.removal import Removal
-from berth.core.errors import BerthError, InterruptedRunError
-from berth.core.events import Event, Notice, ReleaseStarted, StepDone
+from berth.core.errors import BerthError
+from berth.core.events import Event, Notice, StepDone
 from berth.core.objects import MANAGED_BY_LABEL, ObjectRef
 from berth.core.plan import Action
 from berth.core.readiness import judge
@@ -66,22 +66,11 @@ def _up_one(
     kube: Kube, planned: Planned, options: Options, clock: Clock, action: str, rollout: During
 ) -> Iterator[Event]:
     unstick, said = may_unstick(kube, planned, options)
-    started, release = clock.monotonic(), planned.release
-    yield ReleaseStarted(release.name, release.namespace, release.profile.name, release.environment)
-    yield from (Notice(warning, "warning") for warning in planned.warnings)
-    yield from said
-    yield from map(Notice, planned.notes)
+    warnings = [Notice(warning, "warning") for warning in planned.warnings]
     run = _Run(kube, planned, options, clock, action, rollout, unstick)
-    try:
-        yield from run.unchanged() if planned.settled else run.write()
-    except (BerthError, KeyboardInterrupt) as error:
-        yield run.applying.recap(run.planned.plan, clock.monotonic() - started, error)
-        if isinstance(error, KeyboardInterrupt):
-            raise InterruptedRunError(
-                f"interrupted; {run.applying.stands()}", hint="run the same command again: it goes on from there"
-            ) from None
-        raise
-    yield run.applying.recap(run.planned.plan, clock.monotonic() - started, None)
+    events = run.unchanged() if planned.settled else run.write()
+    notices = [*warnings, *said, *map(Notice, planned.notes)]
+    yield from run.applying.told(notices, events, lambda: run.planned.plan)
 
 
 class _Run:

@@ -8,7 +8,8 @@ from contextlib import closing
 from invoke.context import Context
 
 from berth.cli import options
-from berth.cli.common import Flags, Option, berth_task, one_of, setting
+from berth.cli.common import Flags, Option, berth_task, one_of
+from berth.cli.status import library_operations, selection_of
 from berth.core.errors import ExitCode
 
 
@@ -29,17 +30,12 @@ def drain_check(ctx: Context, flags: Flags) -> int | None:
     """
     one_of("output", flags.output, ("text", "json"))
     from berth.actions.drain import drain_check as look
-    from berth.actions.status import Selection
     from berth.cli import target as targets
-    from berth.core.operations import operations_of
-    from berth.library import open_library
     from berth.output import drain as shown
 
-    library = open_library()
     target = targets.choose(ctx, flags)
-    namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
-    selection = Selection(None if flags.all_namespaces else namespace, flags.name, tuple(flags.profile))
-    operations = None if flags.no_operations else lambda profile: operations_of(library.load(profile))
+    selection = selection_of(ctx, flags, target.namespace)
+    operations = None if flags.no_operations else library_operations()
     with closing(target.connect()) as kube:
         found = look(kube, selection, tuple(dict.fromkeys(flags.node)), operations)
     if flags.output == "json":

@@ -8,7 +8,8 @@ from contextlib import closing
 from invoke.context import Context
 
 from berth.cli import options
-from berth.cli.common import Flags, Option, berth_task, one_of, setting
+from berth.cli.common import Flags, Option, berth_task, one_of
+from berth.cli.status import selection_of
 from berth.core.errors import ExitCode
 
 
@@ -28,16 +29,14 @@ def drift(ctx: Context, flags: Flags) -> int | None:
     """
     one_of("output", flags.output, ("text", "json"))
     from berth.actions.drift import find_drift
-    from berth.actions.status import Selection
     from berth.cli import target as targets
     from berth.output import drift as shown
 
     target = targets.choose(ctx, flags)
-    namespace = setting(ctx, "namespace", flags.namespace) or target.namespace or "default"
     where = [
         word for flag in ("context", "kubeconfig") if (value := getattr(flags, flag)) for word in (f"--{flag}", value)
     ]
-    selection = Selection(None if flags.all_namespaces else namespace, flags.name, tuple(flags.profile))
+    selection = selection_of(ctx, flags, target.namespace)
     with closing(target.connect()) as kube:
         found = find_drift(kube, selection)
     if flags.output == "json":

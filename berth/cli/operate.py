@@ -37,11 +37,11 @@ def operate(ctx: Context, flags: Flags) -> int | None:
 
     require_one(flags)
     if flags.profile and not flags.operation:
-        return _list(flags.profile, _declared(flags.profile), flags.output)
+        return _list(flags.profile, declared(flags.profile), flags.output)
     if flags.profile:
-        pick(_declared(flags.profile), flags.operation, flags.profile)  # Before a cluster is asked for anything.
+        pick(declared(flags.profile), flags.operation, flags.profile)  # Before a cluster is asked for anything.
     with one_release(ctx, flags) as (kube, record, target):
-        operations = _declared(record.profile)
+        operations = declared(record.profile)
         if not flags.operation:
             return _list(record.profile, operations, flags.output)
         operation = pick(operations, flags.operation, record.profile)
@@ -118,7 +118,12 @@ def _operation_json(operation: Operation) -> dict[str, object]:
     }
 
 
-def _declared(profile: str) -> dict[str, Operation]:
+def declared(profile: str) -> dict[str, Operation]:
+    """The operations of a profile.
+
+    Raises:
+        ProfileError: there is no such profile.
+    """
     from berth.core.operations import operations_of
     from berth.library import open_library
 

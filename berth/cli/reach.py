@@ -10,17 +10,17 @@ from invoke.context import Context
 
 from berth.cli import options
 from berth.cli.common import Flags, Option, berth_task, note
+from berth.cli.operate import declared
 from berth.core.errors import BerthError, ExitCode, InputError, InterruptedRunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from berth.actions.reach import Selection
     from berth.cluster.follow import Following
     from berth.cluster.kube import Kube
     from berth.cluster.record import ReleaseRecord
     from berth.core.objects import Json
-    from berth.core.operations import Operation
 
 _ROLE = Option("role", "the pod that calls itself so by the profile's operation role: primary, standby, leader ...")
 _CONTAINER = Option("container", "container (default: the pod's main one)")
@@ -50,7 +50,7 @@ def logs(ctx: Context, flags: Flags) -> int | None:
         from berth.cluster.follow import read_log
         from berth.core.reach import container_of
 
-        pods = choose(kube, record, selection, _declared)
+        pods = choose(kube, record, selection, declared)
         if flags.follow:
             every = not (selection.ordinals or selection.role)
             return _follow(follow(kube, record, pods, every=every, container=flags.container or "", tail=tail), pods)
@@ -90,7 +90,7 @@ def shell(ctx: Context, flags: Flags) -> int | None:
         from berth.cluster.terminal import interact, pass_on
         from berth.core.reach import container_of
 
-        pod, said = choose_one(kube, record, selection, _declared)
+        pod, said = choose_one(kube, record, selection, declared)
         container = container_of(pod, flags.container or "")
         name = str(pod["metadata"]["name"])
         if said:
@@ -126,7 +126,7 @@ def port_forward(ctx: Context, flags: Flags) -> int | None:
         from berth.actions.reach import choose_one, forward
         from berth.output.plain import harmless
 
-        pod, said = choose_one(kube, record, selection, _declared)
+        pod, said = choose_one(kube, record, selection, declared)
         if said:
             note(said)
         name = pod["metadata"]["name"]
@@ -154,17 +154,10 @@ def _found(
 
     require_one(flags)
     if flags.profile:
-        _declared(flags.profile)  # A typing error is told before a cluster is asked for anything.
+        declared(flags.profile)  # A typing error is told before a cluster is asked for anything.
     with one_release(ctx, flags) as (kube, record, target):
         says(f"target: {target}")
         yield kube, record, Selection(numbers, flags.role or "")
-
-
-def _declared(profile: str) -> Mapping[str, Operation]:
-    from berth.core.operations import operations_of
-    from berth.library import open_library
-
-    return operations_of(open_library().load(profile))
 
 
 def _follow(following: Following, pods: Sequence[Json]) -> ExitCode:

@@ -74,7 +74,7 @@ def rollout(ctx: Context, flags: Flags) -> int | None:
     if not flags.check:
         return _run(ctx, flags, events)
     with one_release(ctx, flags) as (kube, record, target):
-        planned = plan_rollout(kube, record, release_of(record), flags.force_conflicts)
+        planned, _ = plan_rollout(kube, record, release_of(record), flags.force_conflicts)
     text = "\n".join([f"target: {target}", *plan_lines(planned)])
     print(json.dumps(plan_json(planned)) if flags.output == "json" else text)
     return ExitCode.DONE

@@ -44,8 +44,8 @@ def status(ctx: Context, flags: Flags) -> int | None:
     from berth.cli import target as targets
 
     target = targets.choose(ctx, flags)
-    selection = _selection(ctx, flags, target.namespace)
-    operations = None if flags.no_operations else _operations()
+    selection = selection_of(ctx, flags, target.namespace)
+    operations = None if flags.no_operations else library_operations()
     if flags.output == "text" and not flags.watch:
         print(f"target: {target.description}")
     with closing(target.connect()) as kube:
@@ -68,9 +68,9 @@ def diagnose(ctx: Context, flags: Flags) -> int | None:
     from berth.output import status as shown
 
     target = targets.choose(ctx, flags)
-    selection = _selection(ctx, flags, target.namespace)
+    selection = selection_of(ctx, flags, target.namespace)
     with closing(target.connect()) as kube:
-        found, wrong = look(kube, selection, None if flags.no_operations else _operations())
+        found, wrong = look(kube, selection, None if flags.no_operations else library_operations())
     if flags.output == "json":
         print(json.dumps(shown.diagnosis_json(found.reports, wrong, found.notes)))
         return _code(found, selection)
@@ -89,14 +89,16 @@ def _check(flags: Flags) -> None:
         raise InputError("--all means every release, and one is named too", hint="leave one of both out")
 
 
-def _selection(ctx: Context, flags: Flags, namespace: str) -> Selection:
+def selection_of(ctx: Context, flags: Flags, namespace: str) -> Selection:
+    """The releases that the options name; ``namespace`` is the target's own."""
     from berth.actions.status import Selection
 
     chosen = setting(ctx, "namespace", flags.namespace) or namespace or "default"
     return Selection(None if flags.all_namespaces else chosen, flags.name, tuple(flags.profile))
 
 
-def _operations() -> Operations:
+def library_operations() -> Operations:
+    """The operations of profiles, by their names."""
     from berth.core.operations import operations_of
     from berth.library import open_library
 
