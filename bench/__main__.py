@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import rehearsal
-from bench.cases import LIST, MANY, ONE, RENDER, ROLL, STATUS, Bench
+from bench.cases import LIST, MANY, ONE, RENDER, ROLL, SITE, STATUS, Bench
 from bench.cluster import Cluster
 from bench.contenders import HERE, Tools, program
 from bench.machine import machine, processor
@@ -21,7 +21,7 @@ from bench.report import TITLES, as_json, markdown
 from berth.controlplane import binaries
 from berth.core.errors import BerthError
 
-CASES = (ONE, MANY, ROLL, STATUS, RENDER, LIST)
+CASES = (ONE, MANY, ROLL, STATUS, SITE, RENDER, LIST)
 PEERS, REHEARSAL = "peers", "rehearsal"
 
 

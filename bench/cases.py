@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from bench import site
 from bench.cluster import Cluster
 from bench.contenders import CONTENDERS, HERE, ROLLERS, ROOT, Command, Tools, Work
 from bench.measuring import BenchError, Row, Sample, measure, rotated
 
-ONE, MANY, ROLL, STATUS, RENDER, LIST = "one", "many", "roll", "status", "render", "list"
+ONE, MANY, ROLL, STATUS, SITE, RENDER, LIST = "one", "many", "roll", "status", "site", "render", "list"
 FRESH, UNCHANGED = "fresh", "unchanged"
 AT_ONCE, SETTLING = "at once", "settling"
 BARE = "invoke, empty tasks.py"
@@ -65,6 +66,8 @@ class Bench:
             self._rolls()
         if STATUS in cases:
             self._statuses()
+        if SITE in cases:
+            self._sites()
         if RENDER in cases:
             self._local(RENDER, self._renderers())
         if LIST in cases:
@@ -125,6 +128,27 @@ class Bench:
                     self._note(STATUS, "berth", turn, sample)
         finally:
             self.cluster.drop_namespace(namespace)
+
+    def _sites(self) -> None:
+        """A site, from its rendering to a run that finds nothing to do; half as often, for helm takes minutes."""
+        for turn in range(max(1, self.repeat // 2)):
+            for name in rotated(list(site.CONTENDERS), turn):
+                for step, sample in self._site(name):
+                    self._note(f"{SITE}, {step}", name, turn, sample)
+
+    def _site(self, name: str) -> Iterator[tuple[str, Sample]]:
+        fleet = site.Fleet(prefix := f"bench-{os.getpid()}-{next(self._numbers)}", self.directory / prefix)
+        fleet.write()
+        try:
+            for namespace in fleet.namespaces:
+                self.cluster.open_namespace(namespace)
+            for step in site.STEPS:
+                sample = self._measure(site.CONTENDERS[name](self.tools, fleet, step), HERE)
+                ready = sum(map(self.cluster.ready_sets, fleet.namespaces)) if step == site.FRESH else None
+                yield step, replace(sample, ready=ready)
+        finally:
+            for namespace in fleet.namespaces:
+                self.cluster.drop_namespace(namespace)
 
     def _rendered(self, work: Work) -> str:
         command = [*self.tools.berth, "render", "--profile", work.profile, *work.flags, "--namespace", work.namespace]

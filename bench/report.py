@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench import site
 from bench.cases import (
     AT_ONCE,
     BARE,
@@ -18,6 +19,7 @@ from bench.cases import (
     ROLL,
     ROLLED,
     SETTLING,
+    SITE,
     STATUS,
     UNCHANGED,
 )
@@ -31,10 +33,18 @@ TITLES = {
     f"{ROLL}, {AT_ONCE}": f"A canary of 1 of {ROLLED} nginx pods, then the other {ROLLED - 1}, ready once they run",
     f"{ROLL}, {SETTLING}": "The same with pods that take 2 s to be available",
     STATUS: f"How {RELEASES} releases stand (berth status)",
+    f"{SITE}, {site.RENDER}": f"A site of {site.COUNT} releases of {len(site.PROFILES)} profiles: render",
+    f"{SITE}, {site.PLAN}": "The same site: its plan, before anything is there (helm: a dry run on the server)",
+    f"{SITE}, {site.FRESH}": "The same site: brought up",
+    f"{SITE}, {site.AGAIN}": "The same site: its plan, once all is there",
+    f"{SITE}, {site.UNCHANGED}": "The same site: brought up again; nothing has changed",
     RENDER: "Render of those 200 documents (berth render, helm template)",
     LIST: "The list of tasks (--list)",
 }
 MEMORY_LIMIT = 150.0
+#: Of a site of 50 releases: seconds of each step, and MiB of all.
+SITE_LIMITS = {site.RENDER: 1.0, site.PLAN: 5.0, site.AGAIN: 5.0, site.UNCHANGED: 3.0}
+SITE_MEMORY_LIMIT = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,15 @@ def targets(rows: Sequence[Row]) -> list[Target]:
         if name != BARE:
             found.append(Target(f"--list, {name}: time over bare", lists[name].wall / lists[BARE].wall, 1.3))
     own = [row for row in rows if row.contender == "berth"]
+    sites = {row.case: row for row in own if row.case.startswith(f"{SITE}, ")}
+    for step, limit in SITE_LIMITS.items():
+        if row := sites.get(f"{SITE}, {step}"):
+            found.append(Target(f"a site of {site.COUNT} releases, {step}: time", row.wall, limit, " s"))
+    if sites:
+        peak = max(row.memory for row in sites.values())
+        what = f"a site of {site.COUNT} releases: peak memory"
+        found.append(Target(what, peak, SITE_MEMORY_LIMIT, " MiB"))
+    own = [row for row in own if row.case not in sites]
     if own:
         top = max(own, key=lambda row: row.memory)
         found.append(Target(f"peak memory, highest of all cases ({top.case})", top.memory, MEMORY_LIMIT, " MiB"))
@@ -187,6 +206,10 @@ _HOW = """## How it was measured
 - Most of a fresh nginx release is the cluster's own time, the same for all: where a volume is made for its first
   consumer, the scheduler looks once a second whether it is bound, and the two pods come one after the other. helm looks
   every 2 s whether all is ready.
+- The site is one file for `berth render`, `plan` and `up --site`. Beside it, as helmfile does, one command a release
+  over the charts in `charts/`, with the same values: `helm template`, `helm upgrade --install --dry-run=server` (which
+  shows manifests and no difference), `helm upgrade --install --wait`. The loop goes one after the other; helmfile can
+  run several at a time. It is measured half as often.
 - Processor time and peak memory are the command's own, as the kernel counts them (`wait4`), not the server's.
 - Figures are medians; peak memory is the highest of all repetitions.
 """

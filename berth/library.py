@@ -6,12 +6,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import BaseLoader, Environment, TemplateNotFound
 
 from berth.core.errors import InputError, ProfileError, TemplateError, did_you_mean
 from berth.core.profile import DNS_LABEL, Profile, Source, load
 from berth.core.render import matching
+
+if TYPE_CHECKING:
+    from berth.core.helmchart.values import Chart
 
 PROJECT, BUILT_IN = "project", "built in"
 
@@ -71,6 +75,8 @@ class Library:
         self.roots = roots
         self.loader = TemplateLoader(roots)
         self._loaded: dict[str, Profile] = {}
+        #: Charts of profiles, read once; kept here by those who read them.
+        self.charts: dict[tuple[str, ...], Chart] = {}
 
     def all_names(self) -> list[str]:
         """The names of all profile files, also of abstract and broken ones."""
@@ -116,7 +122,7 @@ class Library:
                 schema_text = (
                     read_text(inside(schema, root.path, ProfileError), ProfileError) if schema.is_file() else None
                 )
-                return Source(name, text, shown(path), root.origin, schema_text, shown(schema))
+                return Source(name, text, shown(path), root.origin, schema_text, shown(schema), str(root.path))
         hint = did_you_mean(name, self.all_names())
         for root in self.roots:
             if (root.profiles / f"{name}.yml").is_file():

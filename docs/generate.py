@@ -36,7 +36,8 @@ _CODES = {
     errors.ExitCode.NO_TARGET: "no cluster to talk to, it does not answer, or it denies access. Nothing was changed, "
     "unless access was lost in the middle of a run",
     errors.ExitCode.TIMED_OUT: "not there in time (`--timeout`). What was applied stands",
-    errors.ExitCode.CHANGES: "`plan --exit-code` and `drift --exit-code` only: there are changes",
+    errors.ExitCode.CHANGES: "there are changes, said by `plan` and `drift` with `--exit-code`; "
+    "or files are stale, said by `export` and `chart` with `--check`",
     errors.ExitCode.INTERRUPTED: "interrupted (Ctrl-C). What was applied is stated; the same command goes on there",
 }
 

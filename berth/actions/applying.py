@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from berth.actions.clock import Clock
 from berth.actions.gate import gate
+from berth.actions.operations import selector_of
 from berth.actions.resize import make_room
 from berth.actions.survey import Survey
 from berth.cluster.kube import Kube
@@ -23,12 +24,17 @@ from berth.core.render import Release
 from berth.core.scaling import Wishes
 
 
+def nothing() -> None:
+    """The check of a run that nobody stops but the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a run goes about it.
 
     Pods that block their own fix are deleted once it is applied with ``unstick``; without it, ``ask_unstick`` is asked
-    beforehand, and None means that they stay.
+    beforehand, and None means that they stay. ``check`` is called before each write and while waiting, and may raise to
+    stop the run.
     """
 
     patience: Patience = field(default_factory=Patience)
@@ -37,6 +43,7 @@ class Options:
     scaling: Wishes = field(default_factory=Wishes)
     unstick: bool = False
     ask_unstick: Callable[[Sequence[str]], bool] | None = None
+    check: Callable[[], None] = nothing
 
 
 class Applying:
@@ -47,7 +54,7 @@ class Applying:
 
     def __init__(self, kube: Kube, release: Release, options: Options, clock: Clock, *, unstick: bool = False) -> None:
         self.kube, self.options, self.clock = kube, options, clock
-        self.alive: Callable[[], None] = _always
+        self.alive: Callable[[], None] = options.check
         self.done: list[StepDone] = []
         self.release, self._seen = release, Survey(None, {}, frozenset())
         self._runner = Runner(kube, self._check, force_conflicts=options.force_conflicts)
@@ -58,6 +65,7 @@ class Applying:
             options.patience,
             clock.monotonic,
             lambda: clock.now(kube),
+            selector=selector_of(release),
             unstick=unstick,
         )
         self._not_run: list[str] = []
@@ -65,6 +73,15 @@ class Applying:
     def look_at(self, release: Release, seen: Survey) -> None:
         """From now on this is what is carried out."""
         self.release, self._seen = release, seen
+
+    def guard(self, held: Callable[[], None]) -> None:
+        """From now on ``alive`` calls this too: whether the lock is still held."""
+
+        def alive() -> None:
+            self.options.check()
+            held()
+
+        self.alive = alive
 
     def phases(self, plan: Plan) -> Iterator[Event]:
         """Apply phase by phase, each when the one before it is ready."""
@@ -218,7 +235,3 @@ def _unasked(names: Sequence[str]) -> str:
     if len(names) < 2:
         return f"; operation {names[0]} was not run" if names else ""
     return f"; operations {', '.join(names)} were not run"
-
-
-def _always() -> None:
-    """The guard of a run that holds no lock and needs none."""

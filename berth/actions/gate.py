@@ -87,7 +87,7 @@ class _SetGate:
     def _try(self) -> None:
         """Ask the pods that have not passed so far; those that have gone no longer count."""
         namespace = self._release.namespace
-        pods = owned_pods(self._set, pods_of(self._kube, namespace, self._release.name))
+        pods = owned_pods(self._set, pods_of(self._kube, self._release))
         names = {ordinal: pod["metadata"]["name"] for ordinal, pod in sorted(pods.items())}
         self._results = {name: result for name, result in self._results.items() if name in names.values()}
         settled = {name for name, result in self._results.items() if _settled(result)}

@@ -11,6 +11,7 @@ from berth.core.diff import shown_value
 from berth.core.errors import InputError
 from berth.core.masking import HIDDEN
 from berth.core.objects import Json
+from berth.core.secretvalues import is_source, words_of
 
 #: How long a value may be in a line, in characters.
 _SHOWN = 60
@@ -95,7 +96,7 @@ def as_json(entry: Entry) -> Json:
 
 
 def _changes(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(after, dict):
+    if isinstance(before, dict) and isinstance(after, dict) and not (is_source(before) or is_source(after)):
         for key in dict.fromkeys((*before, *after)):
             inner = f"{path}.{key}" if path else str(key)
             yield from _changes(before.get(key), after.get(key), inner)
@@ -110,4 +111,6 @@ def _text(path: str, before: Any, after: Any) -> str:
 
 
 def _value(value: Any) -> str:
+    if is_source(value):
+        return words_of(value)
     return "-" if value is None else shown_value(value, _SHOWN)

@@ -11,6 +11,7 @@ from berth.cluster.runner import all_of
 from berth.core.drift import Drift, drift, missing
 from berth.core.errors import DeniedError
 from berth.core.objects import INSTANCE_LABEL, PART_OF_LABEL, Json, ObjectRef, applyset_id, dig
+from berth.core.readiness import pod_selector
 from berth.core.report import DOWN, Recorded
 
 #: A group and a kind.
@@ -63,13 +64,14 @@ def _held(records: Sequence[ReleaseRecord]) -> set[ObjectRef]:
     return {entry.ref for record in records if record.status not in DOWN for entry in record.inventory}
 
 
-def selectors(records: Sequence[ReleaseRecord]) -> tuple[str, str]:
-    """What selects the objects of the releases, and what their pods."""
+def selectors(records: Sequence[ReleaseRecord]) -> tuple[str, str | None]:
+    """What selects the objects of the releases, and what their pods, None being all."""
+    named = all(pod_selector(one.name, one.manifests) == f"{INSTANCE_LABEL}={one.name}" for one in records)
     if len(records) > _MANY:
-        return PART_OF_LABEL, INSTANCE_LABEL
+        return PART_OF_LABEL, INSTANCE_LABEL if named else None
     ids = ",".join(applyset_id(record.name, record.namespace) for record in records)
     names = ",".join(sorted({record.name for record in records}))
-    return f"{PART_OF_LABEL} in ({ids})", f"{INSTANCE_LABEL} in ({names})"
+    return f"{PART_OF_LABEL} in ({ids})", f"{INSTANCE_LABEL} in ({names})" if named else None
 
 
 def optional(

@@ -17,7 +17,16 @@ from berth.core.diff import manifest_hash
 from berth.core.errors import BerthError
 from berth.core.events import StepDone
 from berth.core.masking import masked
-from berth.core.objects import MANAGED_BY_LABEL, PART_OF_LABEL, Json, Manifest, ObjectRef, applyset_id
+from berth.core.objects import (
+    ADOPTS_ANNOTATION,
+    MANAGED_BY_LABEL,
+    PART_OF_LABEL,
+    Json,
+    Manifest,
+    ObjectRef,
+    applyset_id,
+    dig,
+)
 from berth.core.plan import Plan
 from berth.core.render import Release
 
@@ -51,7 +60,7 @@ class Keeper:
         for step in plan.steps:
             known = entries.get(step.ref)
             if step.manifest is not None and (known is None or _made_anew(known, seen)):
-                entries[step.ref] = Entry(step.ref, created=_ours(step.ref, release, seen))
+                entries[step.ref] = Entry(step.ref, created=_ours(step.manifest, release, seen))
         self._manifests = {manifest.ref: manifest for manifest in release.manifests}
         record = ReleaseRecord(
             name=release.name,
@@ -69,6 +78,7 @@ class Keeper:
             resource_version=before.resource_version if before else "",
             scaling=scaling,
             rollout=rollout,
+            site=release.site or (before.site if before else ""),
         )
         self.record = save(self._kube, record)
 
@@ -143,10 +153,11 @@ def _made_anew(entry: Entry, seen: Survey) -> bool:
     return bool(entry.uid and live is not None and live["metadata"]["uid"] != entry.uid)
 
 
-def _ours(ref: ObjectRef, release: Release, seen: Survey) -> bool:
-    """Whether teardown may delete the object: it did not exist before, or already was of this release."""
+def _ours(manifest: Manifest, release: Release, seen: Survey) -> bool:
+    """Whether teardown may delete the object: it did not exist before, was of this release, or is taken over by it."""
+    ref = manifest.ref
     live = seen.live.get(ref)
-    if live is None:
+    if live is None or dig(manifest.body, "metadata", "annotations", ADOPTS_ANNOTATION) == live["metadata"]["uid"]:
         return True
     labels = live["metadata"].get("labels") or {}
     if not ref.namespace:

@@ -26,6 +26,7 @@ from berth.core.lint.run import facts_of, look, merge
 from berth.core.lint.waivers import examine, part
 from berth.core.objects import CLUSTER_SCOPED, Manifest
 from berth.core.render import Release
+from berth.core.secretvalues import Unread
 from berth.library import Library
 
 
@@ -60,6 +61,35 @@ def lint(
         raise ProfileError(f"there is no profile {unknown[0]!r}", hint=did_you_mean(unknown[0], library.names()))
     schemas = open_schemas(kubernetes) if with_schemas else None
     results = [_check_profile(library, name, environment, kubernetes, schemas) for name in names]
+    return _report(names, results, kubernetes, schemas, with_schemas)
+
+
+def lint_releases(
+    releases: Sequence[tuple[Release, Sequence[Release]]],
+    kubernetes: Version = DEFAULT_KUBERNETES,
+    *,
+    with_schemas: bool = True,
+) -> Report:
+    """Check releases as they are to be installed, each with those that are there before it.
+
+    Raises:
+        InputError: the version of Kubernetes is not known.
+    """
+    schemas = open_schemas(kubernetes) if with_schemas else None
+    results = []
+    for release, before in releases:
+        others = [manifest for other in before for manifest in other.manifests]
+        facts = facts_of(release, kubernetes=kubernetes, others=others)
+        found = [*look(release.manifests, facts), *_against_schemas(release.manifests, facts, schemas)]
+        standing, waived = part(merge(found), release.profile.waivers)
+        results.append(_Result(tuple(standing), tuple(waived), 1, len(release.manifests)))
+    names = list(dict.fromkeys(release.profile.name for release, _ in releases))
+    return _report(names, results, kubernetes, schemas, with_schemas)
+
+
+def _report(
+    names: Sequence[str], results: Sequence[_Result], kubernetes: Version, schemas: Schemas | None, with_schemas: bool
+) -> Report:
     findings = [finding for result in results for finding in result.findings]
     if with_schemas and schemas is None and names:
         message = "the schemas of Kubernetes are not installed, so no manifest was checked against them"
@@ -123,7 +153,7 @@ def _check_profile(
 
 def _render(library: Library, request: Request) -> tuple[Release, list[Manifest]]:
     """The release that a request asks for, and the manifests of those that it requires."""
-    releases = prepare(library, [request])
+    releases = prepare(library, [request], Unread())  # What a secret is makes no difference to any rule.
     own = next(release for release in releases if release.name == request.release)
     return own, [manifest for release in releases if release is not own for manifest in release.manifests]
 

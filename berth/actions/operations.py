@@ -12,10 +12,11 @@ from berth.cluster.kube import Kube
 from berth.cluster.record import ReleaseRecord
 from berth.core.errors import ClusterError, FailedError, InputError, Problem
 from berth.core.events import OperationDone
-from berth.core.objects import INSTANCE_LABEL, Json, ObjectRef
+from berth.core.objects import Json, Manifest, ObjectRef
 from berth.core.operations import PRIMARY, Operation
 from berth.core.quantities import format_duration
-from berth.core.readiness import owned_pods
+from berth.core.readiness import owned_pods, pod_selector
+from berth.core.render import Release
 from berth.output.plain import harmless
 
 #: How many lines of an output are shown: its last ones.
@@ -123,14 +124,20 @@ def choose(
             return [pod for pod in pods if ordinal(pod) in named]
 
 
-def pods_of(kube: Kube, namespace: str, release: str) -> list[Json]:
-    """The pods that carry a release's name, of all its sets."""
-    return kube.list("", "Pod", namespace, label_selector=f"{INSTANCE_LABEL}={release}").items
+def pods_of(kube: Kube, release: Release | ReleaseRecord) -> list[Json]:
+    """The pods of a release, of all its sets."""
+    return kube.list("", "Pod", release.namespace, label_selector=selector_of(release)).items
+
+
+def selector_of(release: Release | ReleaseRecord) -> str | None:
+    """The label selector by which the pods of a release are found, see `pod_selector`."""
+    bodies = [one.body if isinstance(one, Manifest) else one for one in release.manifests]
+    return pod_selector(release.name, bodies)
 
 
 def pods_by_set(kube: Kube, record: ReleaseRecord) -> dict[ObjectRef, dict[int, Json]]:
     """The pods of a release by set and ordinal."""
-    listed = pods_of(kube, record.namespace, record.name)
+    listed = pods_of(kube, record)
     return {
         ObjectRef.of(body): dict(sorted(owned_pods(body, listed).items()))
         for body in record.manifests

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Concatenate, Literal, ParamSpec, TypeAlias
 
 from berth.actions.scaling import Stage, check_stages, claim_notes, claim_problems, find_stages
 from berth.actions.survey import Survey, autoscaled_sets, check_permissions, dry_run, surroundings, survey
+from berth.cluster.copies import filled
 from berth.cluster.kube import Kube
 from berth.cluster.record import ReleaseRecord, Rollout
 from berth.cluster.runner import raise_all
-from berth.core.diff import shown_value
-from berth.core.errors import BerthError, LockedError, PreflightError
+from berth.core.diff import change_lines
+from berth.core.errors import BerthError, LockedError, PreflightError, Problem
+from berth.core.explain import hide
+from berth.core.masking import hidden_texts, masked
 from berth.core.objects import Json, Manifest, ObjectRef, dig
 from berth.core.order import phases
 from berth.core.plan import (
@@ -30,6 +33,8 @@ from berth.core.render import Release
 from berth.core.resize import find_growths
 from berth.core.rollout import on_delete, version_problems, ways, with_partition
 from berth.core.scaling import Wishes, step_lines
+
+_P = ParamSpec("_P")
 
 #: What becomes of a rollout that has not come to its end: it stands against the run, goes on, or ends with it.
 During: TypeAlias = Literal["refuse", "go on", "end"]
@@ -55,9 +60,34 @@ class Planned:
     @property
     def settled(self) -> bool:
         """Whether nothing would be written, not even the record: the last run finished, and nothing changed since."""
-        return self.plan.empty and self.survey.record is not None and self.survey.record.status == "deployed"
+        record = self.survey.record
+        return self.plan.empty and not self.joins and record is not None and record.status == "deployed"
+
+    @property
+    def joins(self) -> str:
+        """Says that a release that is there comes to the site, which may prune it from then on; or ""."""
+        record, site = self.survey.record, self.release.site
+        if record is None or site in ("", record.site):
+            return ""
+        before = f"site {record.site}" if record.site else "no site"
+        return f"release {self.release.name} comes to site {site}; so far it belongs to {before}"
 
 
+def _without_secrets(
+    plan: Callable[Concatenate[Kube, Release, _P], Planned],
+) -> Callable[Concatenate[Kube, Release, _P], Planned]:
+    """Let no error carry a secret value: rules and API servers quote what they refuse."""
+
+    def planned(kube: Kube, release: Release, /, *args: _P.args, **kwargs: _P.kwargs) -> Planned:
+        try:
+            return plan(kube, release, *args, **kwargs)
+        except BerthError as error:
+            raise type(error)([hide(problem, release.values) for problem in error.problems]) from error
+
+    return planned
+
+
+@_without_secrets
 def plan_release(
     kube: Kube,
     release: Release,
@@ -80,12 +110,16 @@ def plan_release(
 
     Raises:
         LintError: the manifests contradict one another.
-        PreflightError: the cluster cannot take the release as it is; every reason at once.
+        PreflightError: the cluster cannot take the release as it is; every reason at once. A Secret that a value is
+            copied from is looked for before that.
         DeniedError: permissions are missing; each is named.
         ImmutableError: a field cannot be changed in place.
         ClusterError: the API server refuses a manifest.
     """
+    release = replace(release, manifests=filled(kube, release.manifests))
     seen = survey(kube, release)
+    if seen.record and not force:
+        _require_site(release, seen.record)
     if seen.record and rollout == "refuse":
         require_no_rollout(seen.record)
     if seen.record and seen.record.rollout and rollout == "end":
@@ -116,6 +150,8 @@ def plan_release(
     sound = replace(release, manifests=rendered)
     require_sound_release(sound, [manifest for other in others for manifest in other.manifests])
     around = surroundings(kube, release.namespace, seen.live)
+    if around.classes is not None:
+        around = replace(around, classes=[*around.classes, *_new_classes(others, around.classes)])
     missing = around.namespace is None
     growths, hindrances = find_growths(own if resize else [], seen.live, around.claims or (), around.classes or ())
     check_permissions(kube, release, [*removed, *growths], missing)
@@ -132,13 +168,40 @@ def plan_release(
     if missing:
         elsewhere = {manifest.ref: "default" for manifest in due if manifest.ref.namespace}
     tried = dry_run(kube, due, force=force, elsewhere=elsewhere)
-    secrets = tuple(text for text in release.values.secret_texts() if text)
+    secrets = tuple(_secret_texts(release, seen))
     known = replace(known, dry_run=tried, namespace_missing=missing, secrets=secrets, growths=growths)
     plan = make_plan(release.name, release.namespace, ordered, known)
     warnings = (*findings.warnings, *foreign_differences(release.manifests, seen.live))
     notes = tuple(claim_notes(kube, own, seen.live, around.claims or (), wishes)) if in_stages else ()
-    told = tuple(dict.fromkeys(warnings))
+    told = tuple(dict.fromkeys(hide(Problem(warning), release.values).what for warning in warnings))
     return Planned(release, plan, seen, told, stages, wishes.discard, tuple(others), notes)
+
+
+def _require_site(release: Release, record: ReleaseRecord) -> None:
+    """Leave the releases of another site alone: its next run would take everything back, or prune would."""
+    if release.site and record.site not in ("", release.site):
+        raise PreflightError(
+            f"release {release.name} in {release.namespace} belongs to site {record.site}",
+            why=f"this is site {release.site}",
+            hint="give one of them another name or namespace; --force-conflicts takes it over",
+        )
+
+
+def _secret_texts(release: Release, seen: Survey) -> Iterator[str]:
+    """What no plan may show: secret values, what manifests make of them, and what they made of earlier ones."""
+    yield from release.values.secret_texts()
+    if release.values.secret_paths:
+        for manifest in release.manifests:
+            yield from hidden_texts(masked(manifest, release.values.secret_paths), manifest.body)
+    for body in seen.record.manifests if seen.record else ():
+        yield from hidden_texts(body, seen.live.get(ObjectRef.of(body)))
+
+
+def _new_classes(others: Sequence[Release], known: Sequence[Json]) -> list[Json]:
+    """The StorageClasses that releases of the same run bring."""
+    names = {body["metadata"]["name"] for body in known}
+    found = {m.ref.name: m.body for other in others for m in other.manifests if m.ref.kind == "StorageClass"}
+    return [body for name, body in found.items() if name not in names]
 
 
 def _freed(manifest: Manifest, rollout: Rollout) -> Manifest:
@@ -179,8 +242,9 @@ def plan_all(
     resize: bool = False,
     wishes: Wishes | None = None,
     rollout: During = "refuse",
+    before: Sequence[Release] = (),
 ) -> list[Planned]:
-    """The plans of several releases; the problems of all are told at once.
+    """The plans of several releases; the problems of all are told at once. Those of ``before`` are there already.
 
     Raises:
         BerthError: as `plan_release` does, of the class of the first problem.
@@ -189,7 +253,7 @@ def plan_all(
     errors: list[BerthError] = []
     for release in releases:
         try:
-            others = [other for other in releases if other is not release]
+            others = [*before, *(other for other in releases if other is not release)]
             planned = plan_release(
                 kube, release, force=force, resize=resize, others=others, wishes=wishes, rollout=rollout
             )
@@ -219,7 +283,7 @@ def plan_lines(planned: Planned) -> list[str]:
         for one in step.growth.claims if step.growth else ():
             shown.append(f"      claim {one.claim}: {one.old} -> {one.new}")
         for change in step.changes:
-            shown.append(f"      {change.path}: {shown_value(change.old, 200)} -> {shown_value(change.new, 200)}")
+            shown += [f"      {line}" for line in change_lines(change, 200)]
     counts = [f"{plan.count(action)} to {action}" for action in (Action.CREATE, Action.UPDATE, Action.DELETE)]
     shown.append(f"plan: {', '.join(counts)}, {plan.count(Action.UNCHANGED)} unchanged")
     return shown

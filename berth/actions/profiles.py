@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from berth.actions.prepare import Request
+from berth.actions.prepare import Request, opened
+from berth.actions.secrets import Untold
 from berth.core import schema as schemas
 from berth.core.errors import InputError, LocalError, Problem, ProfileError, ValuesError
 from berth.core.masking import HIDDEN
@@ -16,7 +17,8 @@ from berth.core.objects import Json
 from berth.core.profile import DNS_LABEL, Profile
 from berth.core.profile import merge as merge_data
 from berth.core.provenance import escape_key
-from berth.core.values import Values, get, merge
+from berth.core.secretvalues import with_sources
+from berth.core.values import Values, get, merge, secret_paths
 from berth.library import Library, find_project, read_text, shown
 
 _SCAFFOLD = Path(__file__).resolve().parent.parent / "scaffold"
@@ -95,14 +97,15 @@ def show(library: Library, request: Request) -> tuple[Profile, list[Shown]]:
     Raises:
         InputError: the profile or the values are wrong.
     """
-    profile = library.load(request.profile)
+    profile, _ = opened(library, library.load(request.profile))
     files = [(name, read_text(Path(name), ValuesError)) for name in request.value_files]
-    values = merge(profile, request.environment, files, request.sets)
+    values = merge(profile, request.environment, files, request.sets, reading=Untold())
     # Defaults alone may be incomplete, which only a user's values can mend; they are shown, not checked.
     defaults: Json = {}
     for layer in profile.layers:
         defaults = merge_data(defaults, layer.data)
-    return profile, list(_entries(profile.schema, profile.schema, values, values.data, defaults, ""))
+    own = Values(defaults, secret_paths=secret_paths(profile.schema, defaults)).masked()
+    return profile, list(_entries(profile.schema, profile.schema, values, values.masked(), own, ""))
 
 
 def _entries(root: Json, part: Json, values: Values, data: Any, defaults: Json, path: str) -> Iterator[Shown]:
@@ -141,7 +144,7 @@ def editor_schema(profile: Profile) -> Json:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Values of the profile {profile.name} {profile.version}",
         "description": profile.description,
-        **profile.schema,
+        **with_sources(profile.schema),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from berth.actions.operations import Outcome, ordinal, pods_by_set, require_ordinals, run_operation
+from berth.actions.operations import Outcome, ordinal, pods_by_set, require_ordinals, run_operation, selector_of
 from berth.actions.roles import Operations
 from berth.cluster.exec import NothingRunsError, nothing_runs
 from berth.cluster.follow import Following
@@ -14,7 +14,7 @@ from berth.cluster.forward import PortForward, Report
 from berth.cluster.kube import Kube
 from berth.cluster.record import ReleaseRecord
 from berth.core.errors import FailedError, InputError
-from berth.core.objects import INSTANCE_LABEL, Json
+from berth.core.objects import Json
 from berth.core.operations import Operation
 from berth.core.reach import container_of, ports_of
 from berth.core.readiness import owned_pods
@@ -104,7 +104,7 @@ def follow(
                 return None
         return names.get(pod["metadata"]["name"])
 
-    return Following(kube, record.namespace, f"{INSTANCE_LABEL}={record.name}", chosen, tail)
+    return Following(kube, record.namespace, selector_of(record), chosen, tail)
 
 
 def forward(kube: Kube, pod: Json, specs: Sequence[str], address: str, report: Report) -> PortForward:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from berth.actions.asking import NotRunError, run_in
 from berth.actions.clock import Clock
-from berth.actions.operations import ordinal
+from berth.actions.operations import ordinal, selector_of
 from berth.actions.status import Selection, status
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
@@ -172,7 +172,15 @@ class _Run:
         begun = monotonic()
         while (left := self.patience.timeout - (monotonic() - begun)) > 0:
             patience = Patience(left, self.patience.suspect)
-            waiting = Waiting(kube, record.name, record.namespace, patience, monotonic, lambda: self.clock.now(kube))
+            waiting = Waiting(
+                kube,
+                record.name,
+                record.namespace,
+                patience,
+                monotonic,
+                lambda: self.clock.now(kube),
+                selector=selector_of(record),
+            )
             for event in waiting.until_current([set_ref], alive):
                 self.say(event)
             found = kube.get(self.pod)

@@ -50,7 +50,7 @@ def restart(
     release = as_recorded(library, record)
     seen = survey(kube, release)
     sets = {ref: body for ref, body in seen.live.items() if ref.kind == "StatefulSet"}
-    listed = pods_of(kube, record.namespace, record.name)
+    listed = pods_of(kube, record)
     pods = {ref: owned_pods(body, listed) for ref, body in sets.items()}
     _check(record, sets, pods, named, insist)
     applying = Applying(kube, release, options, clock)
@@ -70,7 +70,7 @@ def _restarted(
 ) -> Iterator[Event]:
     kube, release = applying.kube, applying.release
     with Lock(kube, record.namespace, record.name) as lock:
-        applying.alive = lock.check
+        applying.guard(lock.check)
         for ref, there in pods.items():
             own = {ordinal: pod for ordinal, pod in there.items() if not named or ordinal in named}
             for ordinal in ordered(kube, release, there, list(own)):

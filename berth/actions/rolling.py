@@ -102,7 +102,7 @@ class Roll:
     def _written(self, planned: Planned, ref: ObjectRef | None) -> Iterator[Event]:
         first = self._course.first
         with Lock(self._kube, self._release.namespace, self._release.name) as lock:
-            self._applying.alive = lock.check
+            self._applying.guard(lock.check)
             seen = planned.survey
             self._keeper.begin(
                 planned.release,
@@ -119,7 +119,7 @@ class Roll:
 
     def _taken_up(self, record: ReleaseRecord, ref: ObjectRef) -> Iterator[Event]:
         with Lock(self._kube, self._release.namespace, self._release.name) as lock:
-            self._applying.alive = lock.check
+            self._applying.guard(lock.check)
             self._keeper.take_up(record, self._release.manifests)
             yield from self._to_the_end(self._applying.wait([ref]), ref)
 

@@ -51,7 +51,7 @@ def look(kube: Kube, record: ReleaseRecord) -> RolloutStatus:
     state = "none" if mark is None else (mark.held or "under way, or stopped")
     sets = [body for body in record.manifests if body["kind"] == "StatefulSet"]
     live = [body for one in sets if (body := kube.get(ObjectRef.of(one))) is not None]
-    pods = pods_of(kube, record.namespace, record.name)
+    pods = pods_of(kube, record)
     found = []
     for body in live:
         owned, name = owned_pods(body, pods), str(body["metadata"]["name"])

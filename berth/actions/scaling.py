@@ -279,7 +279,7 @@ def _pods(kube: Kube, stage: Stage) -> tuple[Json, dict[int, Json]]:
     live = kube.get(stage.ref)
     if live is None:
         raise FailedError(f"{stage.ref} was deleted by somebody", hint="`invoke up` makes it again")
-    return live, owned_pods(live, pods_of(kube, stage.ref.namespace, stage.release.name))
+    return live, owned_pods(live, pods_of(kube, stage.release))
 
 
 def _impossible(operation: Operation, pod: str, why: str) -> Problem:

@@ -11,7 +11,7 @@ from typing import Any
 from berth.cluster.kube import Kube
 from berth.cluster.record import ReleaseRecord, live_digest
 from berth.cluster.release import load
-from berth.cluster.runner import all_of
+from berth.cluster.runner import GENERATE_MANAGER, all_of
 from berth.core.diff import manifest_hash
 from berth.core.errors import BerthError, DeniedError, Problem
 from berth.core.objects import (
@@ -220,6 +220,9 @@ def _located(error: BerthError, manifest: Manifest) -> Iterable[Problem]:
             origin = manifest.origin_of(owned[1])
             place = str(origin.template)
             hint += "".join(f"; or say what it is now, with --set {value}=..." for value in origin.values[:1])
+        if f"{GENERATE_MANAGER} owns data." in problem.what:
+            way = "change it in the engine first, then take the one that is given now with --force-conflicts"
+            hint = f"it was generated, and the data may have been made with it: {way}"
         yield replace(problem, where="; ".join(part for part in (problem.where, place) if part), hint=hint)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 
+from berth.actions.applying import nothing
 from berth.actions.clock import Clock
 from berth.cluster.kube import Kube
 from berth.cluster.lock import Lock
@@ -38,12 +39,16 @@ from berth.core.removal import class_users, namespace_rest, reverse_phases
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What happens to the data; ``orphan`` deletes only the StatefulSets, and leaves their pods running."""
+    """What happens to the data; ``orphan`` deletes only the StatefulSets, and leaves their pods running.
+
+    ``check`` is called before each write and while waiting, and may raise to stop the run.
+    """
 
     delete_claims: bool = False
     delete_volumes: bool = False
     orphan: bool = False
     patience: Patience = field(default_factory=Patience)
+    check: Callable[[], None] = nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +137,18 @@ class _Run:
         self._kube, self._seen, self._options, self._clock, self._command = kube, seen, options, clock, command
         self._record = seen.record
         self._theirs = _theirs(seen.record, seen.live)
-        self._alive: Callable[[], None] = _always
+        self._alive: Callable[[], None] = options.check
         self._removal = Removal(kube, seen.record.namespace, options.patience, clock.monotonic, lambda: self._alive())
         self._steps: list[StepDone] = []
 
     def guard(self, alive: Callable[[], None]) -> None:
-        """Call this before each write from now on."""
-        self._alive = alive
+        """Call this too before each write from now on."""
+
+        def both() -> None:
+            self._options.check()
+            alive()
+
+        self._alive = both
 
     def orphan(self) -> Iterator[Event]:
         """Delete the sets and leave their pods, their Services and all else."""
@@ -389,7 +399,3 @@ def _by_name(kube: Kube, group: str, kind: str) -> dict[str, Json] | None:
 
 def _claim_ref(claim: Json) -> ObjectRef:
     return ObjectRef("", "PersistentVolumeClaim", claim["metadata"]["namespace"], claim["metadata"]["name"])
-
-
-def _always() -> None:
-    """The guard before the lock is held."""

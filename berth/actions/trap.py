@@ -32,7 +32,7 @@ def _blocking(kube: Kube, planned: Planned, step: Step) -> Iterator[str]:
     live = planned.survey.live.get(step.ref)
     if step.ref.kind != "StatefulSet" or step.manifest is None or live is None or judge(live).current:
         return
-    pods = pods_of(kube, planned.release.namespace, planned.release.name)
+    pods = pods_of(kube, planned.release)
     if any(change.path.startswith("spec.template") for change in step.changes):
         strategy = dig(step.manifest.body, "spec", "updateStrategy", default={})
         yield from would_trap({**live, "spec": {**live["spec"], "updateStrategy": strategy}}, pods)

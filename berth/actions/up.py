@@ -35,11 +35,13 @@ def up(
     *,
     action: str = "up",
     rollout: During = "refuse",
+    before: Sequence[Release] = (),
 ) -> Generator[Event, None, None]:
     """Bring releases, one after the other, to what their manifests say, yielding what happens.
 
     All are planned before the first is touched. The first that fails stops the run: those after it may need it.
-    ``action`` is what the history calls the run; ``rollout`` says what becomes of one of a release.
+    ``action`` is what the history calls the run; ``rollout`` says what becomes of one of a release; ``before`` are
+    releases that came up already, and may be referred to.
 
     Raises:
         BerthError: before anything was written (see `plan_release`), or when the cluster does not get there.
@@ -51,6 +53,7 @@ def up(
         resize=options.resize,
         wishes=options.scaling,
         rollout=rollout,
+        before=before,
     )
     for number, planned in enumerate(plans):
         try:
@@ -69,7 +72,7 @@ def _up_one(
     warnings = [Notice(warning, "warning") for warning in planned.warnings]
     run = _Run(kube, planned, options, clock, action, rollout, unstick)
     events = run.unchanged() if planned.settled else run.write()
-    notices = [*warnings, *said, *map(Notice, planned.notes)]
+    notices = [*warnings, *said, *map(Notice, planned.notes), *map(Notice, filter(None, [planned.joins]))]
     yield from run.applying.told(notices, events, lambda: run.planned.plan)
 
 
@@ -116,7 +119,7 @@ class _Run:
         if self.planned.plan.namespace_missing:
             yield from self.applying.noted(self._make_namespace())
         with Lock(self._kube, release.namespace, release.name) as lock:
-            self.applying.alive = lock.check
+            self.applying.guard(lock.check)
             yield from self.applying.noted(self._discard())
             if not self._asked.stages:
                 yield from self._write()

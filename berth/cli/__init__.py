@@ -9,12 +9,15 @@ import gc
 from invoke.collection import Collection
 
 from berth.cli import lifecycle
+from berth.cli.chart import chart
 from berth.cli.cluster import cluster
 from berth.cli.common import DEFAULTS
 from berth.cli.dns import dns
 from berth.cli.drain import drain_check
 from berth.cli.drift import drift
+from berth.cli.export import export
 from berth.cli.history import history
+from berth.cli.import_set import import_set
 from berth.cli.lint import lint
 from berth.cli.operate import operate
 from berth.cli.profiles import profiles
@@ -23,15 +26,19 @@ from berth.cli.rehearse import rehearse
 from berth.cli.render import render
 from berth.cli.rollout import restart, rollback, rollouts
 from berth.cli.scale import scale
+from berth.cli.site import site
 from berth.cli.status import diagnose, status
 from berth.cli.verify import verify
 
 namespace = Collection(
     render,
+    export,
+    chart,
     lint,
     lifecycle.plan,
     lifecycle.up,
     lifecycle.teardown,
+    site,
     profiles,
     cluster,
     dns,
@@ -41,6 +48,7 @@ namespace = Collection(
     restart,
     rollback,
     history,
+    import_set,
     status,
     diagnose,
     drift,

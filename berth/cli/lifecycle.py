@@ -13,6 +13,7 @@ from invoke.context import Context
 from berth.cli import options, stage
 from berth.cli.common import Flags, Option, ask, ask_unstick, berth_task, note, on_terminal, one_of, setting
 from berth.cli.render import requests
+from berth.cli.site import meant
 from berth.core.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -24,14 +25,17 @@ if TYPE_CHECKING:
     from berth.core.render import Release
     from berth.output import Printer
 
-_PLAN = (*options.RELEASE, *options.TARGET, options.FORCE_CONFLICTS, options.RESIZE)
+_PLAN = (*options.RELEASE, *options.SITE, *options.TARGET, options.FORCE_CONFLICTS, options.RESIZE)
 
 
 @berth_task(
     *_PLAN, options.TEXT_OR_JSON, Option("exit-code", f"exit with {ExitCode.CHANGES:d} when there are changes", False)
 )
 def plan(ctx: Context, flags: Flags) -> int | None:
-    """Show what up would change, per object and field; nothing is written."""
+    """Show what up would change, per object and field; nothing is written.
+
+    Without --profile: of all releases of the project's site.
+    """
     return _plan(ctx, flags)
 
 
@@ -43,15 +47,29 @@ def plan(ctx: Context, flags: Flags) -> int | None:
     options.UNSTICK,
     Option("end-rollout", "also where a rollout has not come to its end: all its ordinals go to these values", False),
     Option("check", "only show what would change: the same as plan", False),
+    Option("prune", "of a site: take down the releases that left its file; they are listed, and asked for", False),
+    Option("soak", "of a site: how long clusters of one order must stay as they are before the next, such as 5m"),
+    Option("max-failed", "of a site: after so many clusters with a failure no later order begins (default: 1)"),
+    options.PARALLEL,
+    options.DATA,
+    options.VOLUMES,
+    options.YES,
 )
 def up(ctx: Context, flags: Flags) -> int | None:
     """Install or update releases, and wait until every ordinal is ready.
 
-    A second run changes nothing and writes nothing; a run that was stopped is taken up by running it again.
+    A second run changes nothing and writes nothing; a run that was stopped is taken up by running it again. Without
+    --profile: all releases of the project's site, those that others need first, independent ones at the same time.
     """
     if flags.check:
         flags.exit_code = False
         return _plan(ctx, flags)
+    if wanted := meant(flags):
+        from berth.cli import site_runs
+
+        return site_runs.up(ctx, flags, wanted)
+    if flags.data or flags.volumes != "keep":
+        raise InputError("--data and --volumes are for what --prune takes down", hint="leave them away")
     from berth.actions.applying import Options
     from berth.actions.up import up as run
     from berth.cli import target as targets
@@ -77,21 +95,26 @@ def up(ctx: Context, flags: Flags) -> int | None:
 
 
 @berth_task(
-    *(options.PROFILE, options.NAME, options.NAMESPACE, *options.TARGET, options.EVENTS),
+    *(options.PROFILE, options.NAME, options.NAMESPACE, *options.SITE, *options.TARGET, options.EVENTS),
     Option("all", "all releases in the namespace, or everywhere with --all-namespaces", False),
     Option("all-namespaces", "with --all: releases of every namespace", False),
-    Option("data", "ask, keep or delete the claims and what opens them (default: ask on a terminal, else keep)"),
-    Option("volumes", "keep or delete volumes that reclaim policy Retain leaves behind (default: keep)", "keep"),
+    options.DATA,
+    options.VOLUMES,
     Option("orphan", "delete the StatefulSets and leave their pods running; a later up adopts them", False),
     options.TIMEOUT,
+    options.PARALLEL,
     options.YES,
 )
 def teardown(ctx: Context, flags: Flags) -> int | None:
     """Take releases down: pods in reverse order first, data only as told.
 
-    The ledger of claims and volumes is shown before anything happens. With no release named, all on the target are
-    listed, and one is asked for.
+    The ledger of claims and volumes is shown before anything happens. With no release named, those of the project's
+    site; where there is none, all on the target are listed, and one is asked for.
     """
+    if wanted := meant(flags, ("all", "all_namespaces")):
+        from berth.cli import site_runs
+
+        return site_runs.teardown(ctx, flags, wanted)
     from berth.actions.teardown import Options, inspect
     from berth.actions.teardown import teardown as run
     from berth.cli import target as targets
@@ -154,6 +177,10 @@ def follow(events: Generator[Event, None, None], shown: Printer) -> None:
 
 
 def _plan(ctx: Context, flags: Flags) -> int | None:
+    if wanted := meant(flags):
+        from berth.cli import site_runs
+
+        return site_runs.plan(ctx, flags, wanted)
     from berth.actions.plan import plan_all, plan_json, plan_lines
     from berth.cli import target as targets
 

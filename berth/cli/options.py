@@ -42,3 +42,15 @@ UNSTICK = Option(
     "delete pods that block their own fix, once it is applied; their claims stay (default: ask on a terminal, else no)",
     False,
 )
+
+#: Which site, and what of it.
+SITE = (
+    Option("site", "site file (default: the project's site.yaml, where neither --profile nor --name is given)"),
+    Option(
+        "limit", "of a site only this release (NAME or NAMESPACE/NAME), target or group; may be repeated", many=True
+    ),
+    Option("target", "of a site only this target or group; may be given several times", many=True),
+)
+PARALLEL = Option("parallel", "of a site, how many releases are worked on at the same time (default: 8)")
+DATA = Option("data", "ask, keep or delete the claims and what opens them (default: ask on a terminal, else keep)")
+VOLUMES = Option("volumes", "keep or delete volumes that reclaim policy Retain leaves behind (default: keep)", "keep")

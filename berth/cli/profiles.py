@@ -59,23 +59,28 @@ def show(ctx: Context, flags: Flags) -> int | None:
     one_of("output", flags.output, ("text", "json", "schema"))
     if not flags.profile:
         raise InputError("which profile?", hint="--profile NAME; `invoke profiles` lists them")
-    from berth.actions.prepare import Request
+    from berth.actions.prepare import Request, opened
     from berth.actions.profiles import editor_schema
     from berth.actions.profiles import show as run
     from berth.library import open_library
 
     library = open_library()
     if flags.output == "schema":
-        print(json.dumps(editor_schema(library.load(flags.profile)), indent=2, ensure_ascii=False))
+        profile, _ = opened(library, library.load(flags.profile))
+        print(json.dumps(editor_schema(profile), indent=2, ensure_ascii=False))
         return ExitCode.DONE
     environment = setting(ctx, "env", flags.env)
     request = Request(flags.profile, environment=environment, value_files=tuple(flags.values), sets=tuple(flags.set))
     profile, entries = run(library, request)
     if flags.output == "json":
         head = {"profile": profile.name, "version": profile.version, "environment": environment}
+        if profile.chart:
+            head["chart"] = str(profile.chart)
         print(json.dumps({**head, "values": [entry.to_json() for entry in entries]}, indent=2, ensure_ascii=False))
         return ExitCode.DONE
     print(f"{profile.name} {profile.version}: {profile.description}")
+    if profile.chart:
+        print(f"chart: {profile.chart}" + (f", without {', '.join(profile.chart.skip)}" if profile.chart.skip else ""))
     print(f"environment: {environment or 'none'} (there are: {', '.join(profile.environments) or 'none'})\n")
     print("\n".join(described(entries)))
     return ExitCode.DONE

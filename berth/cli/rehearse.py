@@ -240,7 +240,7 @@ def _copied(ctx: Context, flags: Flags) -> list[Json]:
 def _emptied(secret: Json) -> Json:
     """A Secret without its values, which kubectl keeps in an annotation as well."""
     meta = {**secret["metadata"]}
-    annotations = {name: text for name, text in (meta.get("annotations") or {}).items() if not name != _APPLIED}
+    annotations = {name: text for name, text in (meta.get("annotations") or {}).items() if name != _APPLIED}
     meta["annotations"] = annotations
     return {**secret, "metadata": meta, "data": dict.fromkeys(secret.get("data") or {}, "")}
 

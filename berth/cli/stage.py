@@ -39,14 +39,14 @@ _stage: Stage | None = None
 @contextmanager
 def on(stage: Stage) -> Iterator[None]:
     """Let actions take place there, and live in its time: so patience ends when it would, however fast time passes."""
-    from berth.cluster import mirror
+    from berth.cluster import copies, mirror
 
     global _stage
-    _stage, mirror.pass_time = stage, stage.pass_time
+    _stage, mirror.pass_time, copies.standing_in = stage, stage.pass_time, True
     try:
         yield
     finally:
-        _stage, mirror.pass_time = None, None
+        _stage, mirror.pass_time, copies.standing_in = None, None, False
 
 
 def is_own(kubeconfig: Path) -> bool:

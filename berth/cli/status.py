@@ -11,6 +11,7 @@ from invoke.context import Context
 
 from berth.cli import options
 from berth.cli.common import Flags, Option, berth_task, one_of, setting
+from berth.cli.site import meant
 from berth.core.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -33,13 +34,20 @@ _SELECTION = (
 )
 
 
-@berth_task(*_SELECTION, Option("watch", "show it again whenever something changes, until Ctrl-C", False))
+@berth_task(
+    *_SELECTION, *options.SITE, Option("watch", "show it again whenever something changes, until Ctrl-C", False)
+)
 def status(ctx: Context, flags: Flags) -> int | None:
     """Show how releases stand: their verdict, each ordinal, claims, budgets, and what differs from the record.
 
-    Exit code 0 when all are current, else 1. A release that was taken down counts where it is named.
+    Exit code 0 when all are current, else 1. A release that was taken down counts where it is named. Where nothing is
+    named, and the project has a site: all of its releases, those that are not installed included.
     """
     _check(flags)
+    if wanted := meant(flags, ("all", "all_namespaces", "watch")):
+        from berth.cli import site_runs
+
+        return site_runs.status(ctx, flags, wanted)
     from berth.actions.status import status as look
     from berth.cli import target as targets
 

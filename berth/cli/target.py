@@ -55,8 +55,7 @@ def choose(ctx: Context, flags: Flags, before_start: Callable[[], object] = lamb
         _rehearsal(name, before_start)
         # Its port may have been taken meanwhile.
         target = look(context)
-    which = "rehearsal cluster" if name == "default" else f"rehearsal cluster {name}"
-    return replace(target, description=f"{which} (simulated; nothing runs in it)")
+    return _simulated(target, name)
 
 
 def require_one(flags: Flags) -> None:
@@ -92,7 +91,15 @@ def named(context: str, kubeconfig: str | None) -> Target:
     Raises:
         TargetError: there is no such context.
     """
-    return resolve(context, kubeconfig, os.environ, lambda chosen: _local(chosen, lambda: None))
+    target = resolve(context, kubeconfig, os.environ, lambda chosen: _local(chosen, lambda: None))
+    name = _name_of(target)
+    return target if name is None else _simulated(target, name)
+
+
+def _simulated(target: Target, name: str) -> Target:
+    """The target, which says of itself that it is a rehearsal."""
+    which = "rehearsal cluster" if name == "default" else f"rehearsal cluster {name}"
+    return replace(target, description=f"{which} (simulated; nothing runs in it)")
 
 
 def _local(context: str, before_start: Callable[[], object]) -> Path | None:

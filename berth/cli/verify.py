@@ -10,10 +10,12 @@ from invoke.context import Context
 
 from berth.cli import options, stage
 from berth.cli.common import Flags, Option, berth_task, note, one_of
+from berth.cli.site import meant
 from berth.core.errors import ExitCode, InterruptedRunError
 
 if TYPE_CHECKING:
     from berth.actions.verify import View
+    from berth.cluster.kube import Kube
     from berth.cluster.record import ReleaseRecord
     from berth.core.events import Event
     from berth.core.verify import Check
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 @berth_task(
     *options.ONE_RELEASE,
+    *options.SITE,
     options.TEXT_OR_JSON,
     Option("disruptive", "delete one pod, the one of the highest ordinal, and see what comes back", False),
     options.TIMEOUT,
@@ -29,29 +32,39 @@ def verify(ctx: Context, flags: Flags) -> int | None:
     """Prove on a live release what a StatefulSet promises: names, DNS, order, and claims that outlive their pods.
 
     Reads only, unless --disruptive is given. Exit code 0 when nothing failed, else 1; what is not shown is no failure.
+    Without --profile and --name: every release of the project's site.
     """
     one_of("output", flags.output, ("text", "json"))
-    from berth.actions.verify import verify as look
-    from berth.cli.lifecycle import patience_of
     from berth.cli.target import one_release
 
-    patience = patience_of(ctx, flags)
+    if wanted := meant(flags):
+        from berth.cli import site_runs
+
+        return site_runs.verify(ctx, flags, wanted)
     with one_release(ctx, flags) as (kube, record, target):
         if flags.output == "text":
             print(f"target: {target}", flush=True)
-        try:
-            checks = look(
-                kube,
-                record,
-                worked_out,
-                disruptive=flags.disruptive,
-                patience=patience,
-                clock=stage.clock(),
-                say=_say if flags.output == "text" else _remark,
-            )
-        except KeyboardInterrupt:
-            stands = "a pod that was deleted comes back by itself" if flags.disruptive else "nothing was changed"
-            raise InterruptedRunError(f"interrupted; {stands}") from None
+        return prove(ctx, flags, kube, record, target)
+
+
+def prove(ctx: Context, flags: Flags, kube: Kube, record: ReleaseRecord, target: str) -> ExitCode:
+    """Prove it of one release, and show what came of it."""
+    from berth.actions.verify import verify as look
+    from berth.cli.lifecycle import patience_of
+
+    try:
+        checks = look(
+            kube,
+            record,
+            worked_out,
+            disruptive=flags.disruptive,
+            patience=patience_of(ctx, flags),
+            clock=stage.clock(),
+            say=_say if flags.output == "text" else _remark,
+        )
+    except KeyboardInterrupt:
+        stands = "a pod that was deleted comes back by itself" if flags.disruptive else "nothing was changed"
+        raise InterruptedRunError(f"interrupted; {stands}") from None
     _show(record, checks, flags.output, target)
     return ExitCode.FAILED if _count(checks)["failed"] else ExitCode.DONE
 

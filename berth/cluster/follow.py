@@ -71,7 +71,12 @@ class Following:
     """
 
     def __init__(
-        self, kube: Kube, namespace: str, selector: str, container: Callable[[Json], str | None], tail: int | None
+        self,
+        kube: Kube,
+        namespace: str,
+        selector: str | None,
+        container: Callable[[Json], str | None],
+        tail: int | None,
     ) -> None:
         """Prepare; nothing is asked before the block begins."""
         self._kube, self._namespace, self._container, self._tail = kube, namespace, container, tail

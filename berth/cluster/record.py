@@ -47,7 +47,7 @@ class Entry:
     """One object of the release.
 
     ``uid``, ``manifest_hash`` and ``live_digest`` are "" until it was applied. ``created`` is False for an object that
-    existed before us, which `teardown` therefore leaves.
+    existed before us and was not handed over, which `teardown` therefore leaves.
     """
 
     ref: ObjectRef
@@ -96,7 +96,7 @@ class ReleaseRecord:
     """What is known of a release. ``resource_version`` is "" for a record that was not saved yet.
 
     ``scaling`` is the step (from, to) by which its set is scaled and which has not ended; (from, 0) for one that rests.
-    ``rollout`` is there until it has come to its end or was undone.
+    ``rollout`` is there until it has come to its end or was undone. ``site`` is the site that it belongs to, or "".
     """
 
     name: str
@@ -115,6 +115,7 @@ class ReleaseRecord:
     uid: str = ""
     scaling: tuple[int, int] | None = None
     rollout: Rollout | None = None
+    site: str = ""
 
     @property
     def ref(self) -> ObjectRef:
@@ -250,6 +251,7 @@ def _squeeze(record: ReleaseRecord) -> bytes:
         "objects": objects,
         **({"scaling": record.scaling} if record.scaling else {}),
         **({"rollout": asdict(record.rollout)} if record.rollout else {}),
+        **({"site": record.site} if record.site else {}),
     }
     # zlib's gzip header has no time in it: the same record gives the same bytes.
     packer = zlib.compressobj(level=6, wbits=31)
@@ -346,6 +348,7 @@ def read(secret: Json) -> ReleaseRecord:
             uid=str(meta.get("uid", "")),
             scaling=(int(body["scaling"][0]), int(body["scaling"][1])) if body.get("scaling") else None,
             rollout=Rollout(**body["rollout"]) if body.get("rollout") else None,
+            site=str(body.get("site", "")),
         )
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise _broken(where, error) from None

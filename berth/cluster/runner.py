@@ -12,7 +12,7 @@ from typing import Any
 from berth.cluster.kube import Kube
 from berth.core.errors import BerthError, Problem
 from berth.core.events import Event, StepDone
-from berth.core.objects import Json, Manifest, ObjectRef
+from berth.core.objects import FIELD_MANAGER, Json, Manifest, ObjectRef, dig
 from berth.core.plan import Action, Step
 
 #: Requests in flight at the same time. The client has no rate limit of its own, so this is what spares the server.
@@ -112,12 +112,21 @@ def generate_keys(kube: Kube, manifest: Manifest) -> None:
     """Make the generated keys of a Secret that do not exist yet; those that exist are never touched.
 
     They are created under a field manager of their own: server-side apply by the main one neither owns nor removes
-    them.
+    them. A key that the main one wrote, when its value was still given, gets that owner too, or the next apply would
+    remove it.
     """
     live = kube.get(manifest.ref)
-    missing = [key for key in manifest.generated if key not in ((live or {}).get("data") or {})]
+    held = (live or {}).get("data") or {}
+    given = {key: held[key] for key in manifest.generated if key in held and _applied(live, key)}
+    if given:
+        meta = {"name": manifest.ref.name, "namespace": manifest.ref.namespace}
+        kube.apply(
+            {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": given}, field_manager=GENERATE_MANAGER
+        )
+    missing = [key for key in manifest.generated if key not in held]
     if not missing:
         return
+    live = kube.get(manifest.ref) if given else live
     data = {key: b64encode(new_password(manifest.generated[key]).encode()).decode() for key in missing}
     meta = {"name": manifest.ref.name, "namespace": manifest.ref.namespace}
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": manifest.body.get("type", "Opaque")}
@@ -127,6 +136,16 @@ def generate_keys(kube: Kube, manifest: Manifest) -> None:
         # Compare-and-swap: a key that somebody adds at this moment is not overwritten.
         patch = {"metadata": {"resourceVersion": live["metadata"]["resourceVersion"]}, "data": data}
         kube.patch(manifest.ref, patch, field_manager=GENERATE_MANAGER)
+
+
+def _applied(live: Json | None, key: str) -> bool:
+    """Whether the main manager's apply has the key among its fields."""
+    return any(
+        entry.get("manager") == FIELD_MANAGER
+        and entry.get("operation") == "Apply"
+        and dig(entry, "fieldsV1", "f:data", f"f:{key}") is not None
+        for entry in dig(live, "metadata", "managedFields", default=[]) or []
+    )
 
 
 def new_password(length: int) -> str:

@@ -16,7 +16,6 @@ from berth.core.diagnosis import Cause, Scene, Weight, diagnose, explained
 from berth.core.errors import ClusterError, FailedError, Problem, TimedOutError
 from berth.core.events import Event, Notice, OrdinalFailed, OrdinalState, PodRow, StepDone, StillWaiting
 from berth.core.objects import (
-    INSTANCE_LABEL,
     PART_OF_LABEL,
     Json,
     ObjectRef,
@@ -60,10 +59,15 @@ class Waiting:
         monotonic: Callable[[], float],
         now: Callable[[], datetime],
         *,
+        selector: str | None,
         unstick: bool = False,
     ) -> None:
-        """Nothing is watched yet. ``unstick``: delete pods that block their own fix, see `readiness.trapped`."""
-        self._kube, self._release, self._namespace = kube, release, namespace
+        """Nothing is watched yet.
+
+        ``selector`` finds the release's pods, see `readiness.pod_selector`. ``unstick``: delete pods that block their
+        own fix, see `readiness.trapped`.
+        """
+        self._kube, self._release, self._namespace, self._selector = kube, release, namespace, selector
         self._patience, self._monotonic, self._now = patience, monotonic, now
         self._unstick = unstick
         self._mirror = Mirror(kube, namespace)
@@ -220,7 +224,7 @@ class Waiting:
             self._mirror.follow(group, kind, part_of)
         if ("apps", "StatefulSet") in kinds:
             for kind in ("Pod", "PersistentVolumeClaim"):
-                self._mirror.follow("", kind, f"{INSTANCE_LABEL}={self._release}")
+                self._mirror.follow("", kind, self._selector)
 
     def _ordinal_states(self, refs: Sequence[ObjectRef]) -> list[OrdinalState]:
         """The ordinals whose stage is not the one shown last."""

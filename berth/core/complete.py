@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -25,8 +27,8 @@ from berth.core.objects import (
     field_path,
 )
 from berth.core.order import pod_references
+from berth.core.secretvalues import Copied, Generated
 from berth.core.strictyaml import Path
-from berth.core.tokens import Generated
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -45,7 +47,7 @@ _DEFAULT_NAME = (_SUBDOMAIN, 253, "lower case letters, digits, - and .")
 
 
 def complete(drafts: Sequence[Draft], release: str, namespace: str, generated: bool = True) -> list[Manifest]:
-    """The manifests of a release, in the order of the drafts; ``generated``: whether any value may be generated.
+    """The manifests of a release, in the order of the drafts; ``generated``: whether any may be generated or copied.
 
     Raises:
         TemplateError: with every object that is none, is named badly, or is there twice.
@@ -70,7 +72,18 @@ def complete(drafts: Sequence[Draft], release: str, namespace: str, generated: b
     if problems:
         raise TemplateError(problems)
     _checksums([draft.body for draft in drafts])
-    return [Manifest(_ordered(draft.body), draft.position, draft.origins, draft.generated) for draft in drafts]
+    return [Manifest(_ordered(d.body), d.position, d.origins, d.generated, d.copied) for d in drafts]
+
+
+def with_copies(manifests: Sequence[Manifest], texts: Mapping[tuple[str, str], str]) -> tuple[Manifest, ...]:
+    """The manifests with what other Secrets hold, by name and key, in base64; the pods' checksums are made anew."""
+    made = [replace(manifest, body=deepcopy(manifest.body)) for manifest in manifests]
+    for manifest in made:
+        if manifest.copied:
+            data = {key: texts[source] for key, source in manifest.copied.items()}
+            manifest.body["data"] = {**manifest.body.get("data", {}), **data}
+    _checksums([manifest.body for manifest in made])
+    return tuple(made)
 
 
 def _shape(draft: Draft, release: str, namespace: str) -> Iterator[Problem]:
@@ -139,9 +152,12 @@ def _secret(draft: Draft) -> Iterator[Problem]:
             yield draft.problem((section,), f"{section} of a Secret must be a mapping")
             continue
         for key, value in held.items():
+            for before in (data, draft.generated, draft.copied):
+                before.pop(key, None)
             if isinstance(value, Generated):
                 draft.generated[key] = value.length
-                data.pop(key, None)
+            elif isinstance(value, Copied):
+                draft.copied[key] = (value.name, value.key)
             elif not isinstance(value, str):
                 what = f"the value of {key!r} in a Secret must be text, and {_kind(value)} is none"
                 yield draft.problem((section, key), what, 'write "{{ x }}" in quotes')
@@ -158,7 +174,7 @@ def _secret(draft: Draft) -> Iterator[Problem]:
 
 
 def _stray(draft: Draft) -> Iterator[Problem]:
-    """Generated values where they cannot be made."""
+    """Values that only the cluster has, where they cannot be put."""
     waiting: list[tuple[Path, Any]] = [((), draft.body)]
     while waiting:
         path, value = waiting.pop()
@@ -166,9 +182,11 @@ def _stray(draft: Draft) -> Iterator[Problem]:
             waiting += [((*path, key), item) for key, item in value.items()]
         elif isinstance(value, list):
             waiting += [((*path, index), item) for index, item in enumerate(value)]
-        elif isinstance(value, Generated):
-            what = f"{field_path(path)} cannot be generated"
-            yield draft.problem(path, what, "generate() is for a whole value under stringData of a Secret")
+        elif isinstance(value, Generated | Copied):
+            what = f"{field_path(path)} cannot be {value}"
+            yield draft.problem(
+                path, what, "only the cluster has it: it is for a whole value under stringData of a Secret"
+            )
 
 
 def _checksums(bodies: Sequence[Json]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import ndiff
 from hashlib import sha256
 from typing import Any
 
@@ -207,6 +208,17 @@ def _plain_metadata(meta: Any) -> Any:
     if _LAST_APPLIED in (kept.get("annotations") or {}):
         kept["annotations"] = {key: value for key, value in kept["annotations"].items() if key != _LAST_APPLIED}
     return kept
+
+
+def change_lines(change: Change, longest: int) -> list[str]:
+    """A change for people: in one line, or of texts with several lines those that differ, at most 20."""
+    old, new = change.old, change.new
+    if not (isinstance(old, str) and isinstance(new, str) and "\n" in old.strip() and "\n" in new.strip()):
+        return [f"{change.path}: {shown_value(old, longest)} -> {shown_value(new, longest)}"]
+    found = [line for line in ndiff(old.splitlines(), new.splitlines()) if line[0] in "+-"]
+    lines = ["".join(c if c.isprintable() else repr(c)[1:-1] for c in line)[:longest] for line in found]
+    rest = [f"... and {len(lines) - 20} lines more"] if len(lines) > 20 else []
+    return [f"{change.path}:", *(f"  {line}" for line in (*lines[:20], *rest))]
 
 
 def shown_value(value: Any, longest: int) -> str:

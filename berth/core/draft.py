@@ -67,6 +67,7 @@ class Draft:
     position: Position
     origins: Origins
     generated: dict[str, int] = field(default_factory=dict)
+    copied: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def problem(self, path: Path, what: str, hint: str = "") -> Problem:
         """A problem at a field."""

@@ -140,7 +140,7 @@ class ReleaseDone:
     pods: tuple[PodRow, ...] = ()
 
 
-Event = (
+ReleaseEvent = (
     TargetChosen
     | ReleaseStarted
     | Notice
@@ -153,3 +153,59 @@ Event = (
     | OperationDone
     | ReleaseDone
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OfRelease:
+    """What happens to one of several releases that are worked on at the same time.
+
+    ``target`` is "" where the run has but one.
+    """
+
+    target: str
+    namespace: str
+    release: str
+    event: ReleaseEvent
+
+    @property
+    def label(self) -> str:
+        """Which release, in a word or two."""
+        name = f"{self.namespace}/{self.release}"
+        return f"{self.target} {name}" if self.target else name
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """What became of one release of a site: ``result`` is ok, changed, failed or skipped; counts as in its recap."""
+
+    target: str
+    namespace: str
+    release: str
+    result: str
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCode:
+    """The exit code of what was done on one target of a site."""
+
+    target: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDone:
+    """A run over a site ended. ``codes`` are those of its targets, where it names some."""
+
+    site: str
+    rows: tuple[SiteRow, ...]
+    codes: tuple[TargetCode, ...]
+    seconds: float
+
+
+Event = ReleaseEvent | OfRelease | SiteDone

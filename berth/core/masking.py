@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from berth.core.objects import Json, Manifest, field_path
@@ -21,7 +22,7 @@ def masked(manifest: Manifest, secret_paths: frozenset[str] = frozenset()) -> Js
 
     def secret(path: str) -> bool:
         origin = manifest.origins.get(path)
-        return origin is not None and any(_covers(secret_paths, value) for value in origin.values)
+        return origin is not None and any(is_covered(secret_paths, value) for value in origin.values)
 
     def walk(value: Any, path: Path) -> Any:
         if isinstance(value, dict):
@@ -34,10 +35,30 @@ def masked(manifest: Manifest, secret_paths: frozenset[str] = frozenset()) -> Js
     return result
 
 
-def _covers(secret_paths: frozenset[str], value: str) -> bool:
-    return any(value == secret or value.startswith(f"{secret}.") for secret in secret_paths)
+def is_covered(secret_paths: frozenset[str], value: str) -> bool:
+    """Whether a text that is made of the value at a path may hold a secret: it is one, or in one, or holds one."""
+    return any(
+        value == secret or value.startswith(f"{secret}.") or secret.startswith(f"{value}.") for secret in secret_paths
+    )
+
+
+def hidden_texts(shown: Any, body: Any) -> Iterator[str]:
+    """The texts of an object at the places where its masked form, or that of an earlier one, hides them."""
+    if isinstance(shown, dict) and isinstance(body, dict):
+        for key in shown.keys() & body.keys():
+            yield from hidden_texts(shown[key], body[key])
+    elif isinstance(shown, list) and isinstance(body, list):
+        for one, other in zip(shown, body, strict=False):
+            yield from hidden_texts(one, other)
+    elif shown == HIDDEN and not isinstance(body, dict | list) and len(str(body)) >= 4:
+        yield str(body)
 
 
 def hides(manifest: Manifest, body: Json) -> bool:
     """Whether the masked body differs from what the manifest holds."""
     return body != manifest.body
+
+
+def copies(manifest: Manifest) -> str:
+    """Which keys of a Secret are copied, and from where, in words."""
+    return "; ".join(f"{own} from Secret/{name}, key {key}" for own, (name, key) in sorted(manifest.copied.items()))

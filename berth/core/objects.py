@@ -21,16 +21,24 @@ Json = dict[str, Any]
 #: Kinds that live outside namespaces, of those that profiles are likely to render.
 CLUSTER_SCOPED = frozenset(
     {
+        "APIService",
+        "CSIDriver",
         "ClusterRole",
         "ClusterRoleBinding",
         "CustomResourceDefinition",
+        "FlowSchema",
         "IngressClass",
+        "MutatingWebhookConfiguration",
         "Namespace",
         "Node",
         "PersistentVolume",
         "PriorityClass",
+        "PriorityLevelConfiguration",
         "RuntimeClass",
         "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
         "VolumeSnapshotClass",
     }
 )
@@ -53,6 +61,8 @@ CHECKSUM_ANNOTATION = "berth.dev/config-checksum"
 GENERATED_ANNOTATION = "berth.dev/generated-keys"
 #: Set to "data" on a Secret that must live as long as the claims, for it opens what is inside them.
 KEEP_ANNOTATION = "berth.dev/keep-with"
+#: The uid of an object that existed before berth and that a profile takes over: `teardown` removes it like any other.
+ADOPTS_ANNOTATION = "berth.dev/adopts"
 #: On a claim that no pod may take again: why, and since when.
 UNUSABLE_ANNOTATION = "berth.dev/unusable"
 #: The name under which berth applies (server-side apply's field manager).
@@ -99,7 +109,8 @@ class Manifest:
     """One object to be applied.
 
     ``origins`` maps a field path ("spec.template.spec.containers[0].image") to its origin; ``generated`` maps the keys
-    of a Secret that are made at `up` to the number of characters; ``as_is`` marks a path whose value is one profile
+    of a Secret that are made at `up` to the number of characters, ``copied`` those whose value is that of another one:
+    its name, and the key there. ``as_is`` marks a path whose value is one profile
     value untouched (the chart export uses it).
     """
 
@@ -107,6 +118,7 @@ class Manifest:
     position: Position
     origins: Mapping[str, Origin] = field(default_factory=dict)
     generated: Mapping[str, int] = field(default_factory=dict)
+    copied: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def ref(self) -> ObjectRef:

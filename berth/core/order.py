@@ -123,24 +123,33 @@ def _named(body: Json) -> Iterator[tuple[str, str, str]]:
 
 
 def pod_references(pod: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """(group, kind, name) of what a pod spec names: configuration, secrets, claims, its account."""
-    for secret in pod.get("imagePullSecrets") or []:
+    """(group, kind, name) of what a pod spec names: configuration, secrets, claims, its account.
+
+    What has not the form that it should is passed over: to say so is for those who check it.
+    """
+    for secret in _mappings(pod, "imagePullSecrets"):
         yield "", "Secret", str(secret.get("name"))
     if pod.get("serviceAccountName"):
         yield "", "ServiceAccount", str(pod["serviceAccountName"])
     if pod.get("priorityClassName"):
         yield "scheduling.k8s.io", "PriorityClass", str(pod["priorityClassName"])
-    for volume in pod.get("volumes") or []:
+    for volume in _mappings(pod, "volumes"):
         yield from _volume_references(volume)
-        for source in dig(volume, "projected", "sources", default=[]) or []:
+        for source in _mappings(volume, "projected", "sources"):
             yield from _volume_references(source)
-    for container in (pod.get("initContainers") or []) + (pod.get("containers") or []):
-        for source in container.get("envFrom") or []:
+    for container in (*_mappings(pod, "initContainers"), *_mappings(pod, "containers")):
+        for source in _mappings(container, "envFrom"):
             yield "", "ConfigMap", str(dig(source, "configMapRef", "name"))
             yield "", "Secret", str(dig(source, "secretRef", "name"))
-        for variable in container.get("env") or []:
+        for variable in _mappings(container, "env"):
             yield "", "ConfigMap", str(dig(variable, "valueFrom", "configMapKeyRef", "name"))
             yield "", "Secret", str(dig(variable, "valueFrom", "secretKeyRef", "name"))
+
+
+def _mappings(body: Mapping[str, Any], *path: str) -> list[Mapping[str, Any]]:
+    """The mappings in the list at a path."""
+    found = dig(body, *path)
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
 def _volume_references(volume: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,15 @@ from enum import StrEnum
 
 from berth.core.diff import ABSENT, MASKED, Change, changes, immutable_changes
 from berth.core.errors import ImmutableError, InputError, Problem
-from berth.core.objects import FIELD_MANAGER, KEEP_ANNOTATION, MANAGED_BY_LABEL, Json, Manifest, ObjectRef, dig
+from berth.core.objects import (
+    FIELD_MANAGER,
+    KEEP_ANNOTATION,
+    MANAGED_BY_LABEL,
+    Json,
+    Manifest,
+    ObjectRef,
+    dig,
+)
 from berth.core.order import references
 from berth.core.quantities import parse_quantity
 from berth.core.resize import Growth
@@ -185,7 +193,7 @@ def _step(manifest: Manifest, known: Known) -> Step:
     if ref in known.unchanged:
         return Step(ref, Action.UNCHANGED, manifest)
     missing = [key for key in manifest.generated if key not in (before.get("data") or {})]
-    found = changes(before, known.dry_run[ref]) if ref in known.dry_run else ()
+    found = changes(before, _with_generated(known.dry_run[ref], before, manifest)) if ref in known.dry_run else ()
     found += tuple(Change(f"data.{key}", ABSENT, "(generated)") for key in missing)
     found = tuple(
         Change(change.path, MASKED, MASKED)
@@ -196,6 +204,13 @@ def _step(manifest: Manifest, known: Known) -> Step:
     growth = known.growths.get(ref)
     why = "replaced around its running pods" if growth else ""
     return Step(ref, Action.UPDATE if found else Action.UNCHANGED, manifest, found, why, growth)
+
+
+def _with_generated(after: Json, before: Json, manifest: Manifest) -> Json:
+    """What is there afterwards: a key that was given and is generated now stays as it is, see `generate_keys`."""
+    held = before.get("data") or {}
+    kept = {key: held[key] for key in manifest.generated if key in held}
+    return {**after, "data": {**(after.get("data") or {}), **kept}} if kept else after
 
 
 def _removals(refs: Sequence[ObjectRef], known: Known) -> tuple[Step, ...]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from berth.core import operations, rollout
 from berth.core import schema as schemas
 from berth.core.errors import Position, Problem, ProfileError, did_you_mean
+from berth.core.helmchart.source import CHART_SCHEMA, ChartSource, chart_of, problems_of
 from berth.core.objects import Json, field_path
 from berth.core.strictyaml import Path, read_one
 
 #: A DNS label, as Kubernetes names most things (RFC 1123).
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
-_NAME = {"type": "string", "pattern": r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"}
+#: What a name in one of our files must be.
+NAME_SCHEMA = {"type": "string", "pattern": r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"}
 _MAPPING = {"type": "object"}
 
 #: What a profile file may hold.
@@ -26,26 +28,31 @@ PROFILE_SCHEMA: Json = {
     "additionalProperties": False,
     "required": ["name", "description", "version"],
     "properties": {
-        "name": {**_NAME, "description": "The profile's name, that of its file"},
+        "name": {**NAME_SCHEMA, "description": "The profile's name, that of its file"},
         "description": {"type": "string", "minLength": 1, "description": "One line on what it installs"},
         "version": {
             "type": "string",
             "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$",
             "description": "The version of the profile itself, such as 1.0.0",
         },
-        "extends": {**_NAME, "description": "A profile whose values, schema and environments this one starts from"},
+        "extends": {
+            **NAME_SCHEMA,
+            "description": "A profile whose values, schema and environments this one starts from",
+        },
         "abstract": {"type": "boolean", "description": "Only there to be extended"},
-        "requires": {"type": "array", "items": _NAME, "description": "Profiles that come first"},
+        "requires": {"type": "array", "items": NAME_SCHEMA, "description": "Profiles that come first"},
         "templates": {
             "type": "array",
             "items": {"type": "string", "minLength": 1},
-            "description": "Templates to render, as globs under templates/; by default NAME/*.yaml",
+            "description": "Templates to render, as globs under templates/; "
+            "by default NAME/*.yaml, beside a chart none",
         },
+        "chart": {**CHART_SCHEMA, "description": "A Helm chart that its objects come from"},
         "schema": {**_MAPPING, "description": "JSON Schema 2020-12 of the values"},
         "values": {**_MAPPING, "description": "Default values"},
         "environments": {
             "type": "object",
-            "propertyNames": {"pattern": _NAME["pattern"]},
+            "propertyNames": {"pattern": NAME_SCHEMA["pattern"]},
             "additionalProperties": {"type": ["object", "null"]},
             "description": "Values by environment",
         },
@@ -104,7 +111,7 @@ class Source:
     """A profile file as it was found.
 
     ``origin`` says where: "project" or "built in". ``schema_text`` is the text of ``values.schema.json``, if there is
-    one, and ``schema_file`` its path.
+    one, and ``schema_file`` its path. ``root`` is the directory that holds ``profiles/``.
     """
 
     name: str
@@ -113,6 +120,7 @@ class Source:
     origin: str = "project"
     schema_text: str | None = None
     schema_file: str = ""
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,8 @@ class Profile:
     """A profile on top of everything that it extends.
 
     ``layers`` are default values, the base's first; ``environments`` the layers of each environment, the base's first.
-    ``schema`` is closed: an object that declares properties allows no others unless it says so.
+    ``schema`` is closed: an object that declares properties allows no others unless it says so. With a ``chart``,
+    schema and layers are only what the profile adds to the chart's own.
     """
 
     name: str
@@ -139,6 +148,7 @@ class Profile:
     extends: tuple[str, ...] = ()
     origin: str = "project"
     positions: Mapping[Path, Position] = field(default_factory=dict)
+    chart: ChartSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +162,13 @@ class _Read:
 
     def at(self, *path: str | int) -> Position:
         return self.positions.get(path, Position(self.source.file))
+
+    @property
+    def chart(self) -> ChartSource | None:
+        """Where its chart is, if it names one."""
+        if "chart" not in self.data:
+            return None
+        return chart_of(self.data["chart"], self.at("chart"), below(self.positions, ("chart",)), self.source.root)
 
 
 def load(name: str, fetch: Callable[[str], Source]) -> Profile:
@@ -237,9 +254,12 @@ def _read(source: Source) -> _Read:
                     hint="name files below templates/, such as nginx/*.yaml",
                 )
             )
+    read = _Read(source, data, positions, {})
+    if chart := read.chart:
+        problems += problems_of(chart)
     if problems:
         raise ProfileError(problems)
-    return _Read(source, data, positions, _schema_of(source, data, positions))
+    return replace(read, schema=_schema_of(source, data, positions))
 
 
 def _schema_of(source: Source, data: Json, positions: Mapping[Path, Position]) -> Json:
@@ -275,7 +295,8 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> Json:
     return made
 
 
-def _merge_schema(base: Any, over: Any) -> Any:
+def merge_schema(base: Any, over: Any) -> Any:
+    """A schema on top of another: what is required adds up, all else is merged as values are."""
     if not isinstance(base, dict) or not isinstance(over, dict):
         return over
     made = dict(base)
@@ -283,7 +304,7 @@ def _merge_schema(base: Any, over: Any) -> Any:
         if key == "required" and isinstance(value, list) and isinstance(made.get(key), list):
             made[key] = list(dict.fromkeys((*made[key], *value)))
         else:
-            made[key] = _merge_schema(made[key], value) if key in made else value
+            made[key] = merge_schema(made[key], value) if key in made else value
     return made
 
 
@@ -297,12 +318,13 @@ def _stack(chain: list[_Read]) -> Profile:
     rolls: dict[str, str] = {}
     waivers: list[Waiver] = []
     requires: dict[str, None] = {}
+    chart = next((read.chart for read in chain if read.chart), None)
     for read in reversed(chain):
         name, data = read.source.name, read.data
-        schema = _merge_schema(schema, read.schema)
-        layers.append(Layer(f"profile {name}", data.get("values", {}), _below(read.positions, ("values",))))
+        schema = merge_schema(schema, read.schema)
+        layers.append(Layer(f"profile {name}", data.get("values", {}), below(read.positions, ("values",))))
         for environment, values in data.get("environments", {}).items():
-            positions = _below(read.positions, ("environments", environment))
+            positions = below(read.positions, ("environments", environment))
             layer = Layer(f"environment {environment} of {name}", values or {}, positions)
             environments.setdefault(environment, []).append(layer)
         operations = merge(operations, data.get("operations", {}))
@@ -316,8 +338,8 @@ def _stack(chain: list[_Read]) -> Profile:
         version=top.data["version"],
         abstract=top.data.get("abstract", False),
         requires=tuple(requires),
-        templates=tuple(top.data.get("templates", (f"{top.data['name']}/*.yaml",))),
-        schema=schemas.close(schema),
+        templates=tuple(top.data.get("templates", () if chart else (f"{top.data['name']}/*.yaml",))),
+        schema=schema if chart else schemas.close(schema),
         layers=tuple(layers),
         environments={name: tuple(found) for name, found in environments.items()},
         operations=operations,
@@ -327,10 +349,12 @@ def _stack(chain: list[_Read]) -> Profile:
         extends=tuple(read.source.name for read in chain[1:]),
         origin=top.source.origin,
         positions=top.positions,
+        chart=chart,
     )
 
 
-def _below(positions: Mapping[Path, Position], root: Path) -> dict[Path, Position]:
+def below(positions: Mapping[Path, Position], root: Path) -> dict[Path, Position]:
+    """The positions of what is under a path, seen from there."""
     depth = len(root)
     return {path[depth:]: position for path, position in positions.items() if path[:depth] == root}
 

@@ -184,6 +184,23 @@ def would_trap(statefulset: Json, pods: Iterable[Json]) -> list[str]:
     ]
 
 
+def pod_selector(release: str, manifests: Iterable[Json]) -> str | None:
+    """The label selector by which the pods of a release are found, and the claims of its sets.
+
+    It is the release's name, which selectors hold. That of a set that ran before berth may not, and cannot be changed:
+    then it is that selector itself, whose labels the controller puts on claims, too; or None, all of the namespace,
+    where one list is not enough.
+    """
+    sets = [body for body in manifests if body.get("kind") == "StatefulSet"]
+    selectors = [dig(body, "spec", "selector", default={}) for body in sets]
+    labels = [selector.get("matchLabels") or {} for selector in selectors]
+    if all(one.get(INSTANCE_LABEL) == release for one in labels):
+        return f"{INSTANCE_LABEL}={release}"
+    if len(sets) > 1 or selectors[0].get("matchExpressions"):
+        return None
+    return ",".join(f"{key}={value}" for key, value in sorted(labels[0].items())) or None
+
+
 def belongs(body: Json, release: str) -> bool:
     """Whether an object's labels name the release."""
     return bool(dig(body, "metadata", "labels", INSTANCE_LABEL) == release)

@@ -13,13 +13,15 @@ from berth.core.complete import complete
 from berth.core.draft import Draft, Origins
 from berth.core.errors import InputError, Position, Problem, TemplateError, did_you_mean
 from berth.core.explain import FailedOnPurpose, explain, hide, origins
-from berth.core.objects import Json, Manifest
+from berth.core.masking import is_covered
+from berth.core.objects import Json, Manifest, Origin
 from berth.core.order import phases
 from berth.core.profile import Profile
 from berth.core.provenance import OPEN, paths_of, track
+from berth.core.secretvalues import Copied, Generated
 from berth.core.strictyaml import OMIT, Hooks, Path, Rejected, caret, read_all
 from berth.core.templating import Environment, environment_of
-from berth.core.tokens import SESSION, TOKEN, Generated, Session, unmark
+from berth.core.tokens import SESSION, TOKEN, Session, unmark
 from berth.core.values import Values
 
 
@@ -27,7 +29,8 @@ from berth.core.values import Values
 class Release:
     """One installation of a profile, ready to be applied; ``manifests`` are in apply order.
 
-    ``again`` renders it with some values changed, where it was made from a profile's files.
+    ``again`` renders it with some values changed, where it was made from a profile's files. ``site`` is the name of the
+    site that it belongs to, if any.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Release:
     values: Values
     manifests: tuple[Manifest, ...]
     again: Callable[[Json], Release] | None = field(default=None, compare=False, repr=False)
+    site: str = ""
 
 
 @runtime_checkable
@@ -55,19 +59,39 @@ def render(
     namespace: str,
     environment: str | None,
     loader: BaseLoader,
+    others: Sequence[Draft] = (),
 ) -> tuple[Manifest, ...]:
     """The manifests of a release, complete and in apply order. The same arguments give the same result.
+
+    ``others`` are objects that no template of ours makes; they are taken over and changed.
 
     Raises:
         TemplateError: with the problems of every template.
     """
     run = _Run(profile, values, release_name, namespace, environment, environment_of(loader))
-    drafts = run.drafts(templates_of(profile, loader))
+    drafts = [*run.drafts(templates_of(profile, loader)), *others]
+    if not drafts:
+        raise TemplateError(f"the profile {profile.name} renders no object", where=str(profile.position))
     try:
-        manifests = complete(drafts, release_name, namespace, run.session.generates)
+        manifests = complete(drafts, release_name, namespace, run.session.generates or bool(others))
+        _refuse_hidden_names(manifests, values)
         return tuple(manifest for phase in phases(manifests) for manifest in phase)
     except InputError as error:
         raise TemplateError([hide(problem, values) for problem in error.problems]) from None
+
+
+def _refuse_hidden_names(manifests: Sequence[Manifest], values: Values) -> None:
+    """Names are everywhere: in records, plans and lists of objects."""
+    problems = []
+    for manifest in manifests if values.secret_paths else ():
+        origin = manifest.origins.get("metadata.name", Origin(manifest.position))
+        if any(is_covered(values.secret_paths, path) for path in origin.values):
+            what = f"the name of a {manifest.ref.kind} is made of a secret value: {', '.join(origin.values)}"
+            problems.append(
+                Problem(what, str(origin.template), hint="names are shown: leave it out of what is encrypted")
+            )
+    if problems:
+        raise TemplateError(problems)
 
 
 def templates_of(profile: Profile, loader: BaseLoader) -> list[str]:
@@ -152,9 +176,6 @@ class _Run:
             SESSION.reset(token)
         if problems:
             raise TemplateError(list(dict.fromkeys(problems)))
-        if not drafts:
-            where = str(self.profile.position)
-            raise TemplateError(f"the profile {self.profile.name} renders no object", where=where)
         return drafts
 
     def _template(self, name: str) -> Iterator[Draft]:
@@ -194,9 +215,13 @@ class _Run:
 
         def fill(written: str, plain: bool, path: Path | None) -> Any:
             if path is None:
-                return str(self.session.text(written))
-            whole = TOKEN.fullmatch(written) if plain else None
-            if whole is None:
+                made = self.session.text(written)
+                if any(is_covered(self.values.secret_paths, one) for one in self._paths_in(written, made)):
+                    raise Rejected("this key is made of a secret value", "keys are shown: let it be a value")
+                return str(made)
+            whole = TOKEN.fullmatch(written)
+            # In quotes a value is its text; what has none yet will be text.
+            if whole is None or not (plain or isinstance(self.session.tokens[int(whole[1])][0], Generated | Copied)):
                 made = self.session.text(written)
                 note(path, self._paths_in(written, made))
                 return str(made)

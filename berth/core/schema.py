@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -101,27 +101,29 @@ def has_secrets(schema: Json) -> bool:
     return '"x-secret"' in json.dumps(schema)
 
 
-def check(schema: Json, data: Any) -> list[Violation]:
-    """Everything about ``data`` that a closed schema does not allow, in the order of the data."""
+def check(schema: Json, data: Any, hidden: Collection[Path] = ()) -> list[Violation]:
+    """Everything about ``data`` that a closed schema does not allow, in the order of the data.
+
+    Values at the paths of ``hidden`` are not quoted, as those that the schema marks as secret are not.
+    """
     validator = _validator(json.dumps(schema, sort_keys=True))
     if validator.is_valid(data):
         return []
     found: dict[tuple[Path, str], Violation] = {}
     for error in validator.iter_errors(data):
         path = tuple(error.instance_path)
-        for violation in _violations(error, schema, path):
+        for violation in _violations(error, schema, path, path in hidden or is_secret(schema, path)):
             found.setdefault((violation.path, violation.what), violation)
     return list(found.values())
 
 
-def _violations(error: Any, schema: Json, path: Path) -> Iterator[Violation]:
+def _violations(error: Any, schema: Json, path: Path, secret: bool) -> Iterator[Violation]:
     kind = error.kind.name
     steps = tuple(error.schema_path)
     # The keyword that failed comes last, but for names of properties, where their own schema's keyword follows.
     end = len(steps) - 1 - (steps[::-1].index(kind) if kind in steps else 0)
     part = _follow(schema, steps[:end])
     value = error.instance
-    secret = is_secret(schema, path)
     if kind == "additionalProperties" or kind == "unevaluatedProperties":
         known = list(part.get("properties", ())) if isinstance(part, dict) else []
         for name in error.kind.unexpected:

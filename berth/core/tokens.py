@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, ItemsView, KeysView, ValuesView
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Undefined
 from markupsafe import Markup
 
 from berth.core.provenance import CLOSE, END, MARK, OPEN, Decimal, Text, Whole, derive, paths_of
+from berth.core.secretvalues import Copied, Generated
 from berth.core.strictyaml import OMIT, Path, Rejected
 
 TOKEN = re.compile(f"{OPEN}([0-9]+){CLOSE}")
@@ -31,13 +31,6 @@ MAX_STEPS = 100_000
 Site = tuple[str, int, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """Stands for a Secret value of ``length`` characters that is made when the release is installed."""
-
-    length: int
-
-
 class Session:
     """One run of templates: what its tokens stand for, and how much it has done so far."""
 
@@ -47,7 +40,7 @@ class Session:
         self.tokens: list[tuple[Any, Site]] = []
         self.size = 0
         self.steps = 0
-        #: Whether any value is to be generated.
+        #: Whether any value is to be generated, or to be copied from a Secret.
         self.generates = False
 
     def emit(self, value: Any, site: Site) -> Markup:
@@ -134,7 +127,7 @@ class Session:
             return OMIT
         if kind is bool or kind is int or kind is float:
             return value
-        if kind is Generated:
+        if kind is Generated or kind is Copied:
             self.generates = True
             return value
         if kind is Whole or kind is Decimal:
@@ -166,7 +159,7 @@ class Session:
         raise Rejected(*_no_value(value))
 
 
-_EMITTED = (str, int, float, bool, type(None), dict, list, tuple, Generated, type(OMIT))
+_EMITTED = (str, int, float, bool, type(None), dict, list, tuple, Generated, Copied, type(OMIT))
 
 #: The run that is going on in this thread.
 SESSION: ContextVar[Session] = ContextVar("SESSION")
@@ -194,8 +187,9 @@ def to_text(value: Any) -> str:
         raise Rejected("null cannot stand inside a text", "give a default: {{ x or '' }}")
     if value is OMIT:
         raise Rejected("omit cannot stand inside a text", "let it be the whole field, without quotes")
-    if isinstance(value, Generated):
-        raise Rejected("a generated value cannot stand inside a text", "let it be the whole field, without quotes")
+    if isinstance(value, Generated | Copied):
+        hint = "let it be a whole value under stringData of a Secret: only the cluster knows its text"
+        raise Rejected(f"a value that is {value} cannot stand inside a text", hint)
     if isinstance(value, Undefined):
         str(value)
     raise Rejected(*_no_value(value))

@@ -10,12 +10,16 @@ from berth.core.events import (
     Event,
     Ledger,
     Notice,
+    OfRelease,
     OperationDone,
     OrdinalFailed,
     OrdinalState,
     PhaseStarted,
     ReleaseDone,
+    ReleaseEvent,
     ReleaseStarted,
+    SiteDone,
+    SiteRow,
     StepDone,
     StillWaiting,
     TargetChosen,
@@ -29,21 +33,21 @@ class PlainPrinter:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._target = ""
+        self._targets: list[str] = []
 
     def __enter__(self) -> PlainPrinter:
         """Nothing to prepare."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Say the target once more: it is the first and the last thing that a run says."""
-        if self._target:
-            self._write(self._target)
+        """Say the targets once more: they are the first and the last thing that a run says."""
+        for target in self._targets:
+            self._write(target)
 
     def show(self, event: Event) -> None:
         """Print one event."""
         if isinstance(event, TargetChosen):
-            self._target = f"target: {event.target}"
+            self._targets += lines(event)
         for line in lines(event):
             self._write(line)
 
@@ -70,7 +74,7 @@ def _lines(event: Event) -> list[str]:
             environment = f", environment {event.environment}" if event.environment else ""
             return [f"release {event.release} in {event.namespace} (profile {event.profile}{environment})"]
         case Notice():
-            return [event.message if event.level == "info" else f"{event.level}: {event.message}"]
+            return (event.message if event.level == "info" else f"{event.level}: {event.message}").splitlines()
         case Ledger():
             return ledger_lines(event)
         case PhaseStarted():
@@ -89,7 +93,56 @@ def _lines(event: Event) -> list[str]:
             return operation_lines(event)
         case ReleaseDone():
             return recap_lines(event)
+        case OfRelease():
+            return [f"{event.label} | {line}" for line in _told_of(event.event)]
+        case SiteDone():
+            return site_lines(event)
     assert_never(event)
+
+
+def _told_of(event: ReleaseEvent) -> list[str]:
+    """What is said of one release among many: what changes and what goes wrong; the recap has the rest."""
+    match event:
+        case ReleaseStarted() | PhaseStarted() | Ledger():
+            return []
+        case StepDone() if event.action in ("unchanged", "kept"):
+            return []
+        case ReleaseDone():
+            return [f"{event.verdict}  ({format_duration(event.seconds)})"] if event.changed or event.failed else []
+    return [line.strip() for line in _lines(event)]
+
+
+def site_lines(event: SiteDone) -> list[str]:
+    """The recap of a site: a line for each release in Ansible's words, the targets, and the sum."""
+    heads = ("RELEASE", "RESULT", "OK", "CHANGED", "FAILED", "SKIPPED", "TIME")
+    named = [f"{row.target} {_key(row)}" if row.target else _key(row) for row in event.rows]
+    rows = [heads] + [
+        (
+            name,
+            row.result,
+            str(row.ok),
+            str(row.changed),
+            str(row.failed),
+            str(row.skipped),
+            format_duration(row.seconds) if row.result != "skipped" else "",
+        )
+        for name, row in zip(named, event.rows, strict=True)
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    shown = ["  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    for name, row in zip(named, event.rows, strict=True):
+        if row.result in ("failed", "skipped"):
+            shown.append(f"{row.result}: {name}: {row.verdict}")
+    shown += [f"target {one.target}: exit code {one.code}" for one in event.codes]
+    counts = [
+        f"{sum(row.result == word for row in event.rows)} {word}" for word in ("ok", "changed", "failed", "skipped")
+    ]
+    shown.append(f"site {event.site}: {', '.join(counts)}  {format_duration(event.seconds)}")
+    return [line.rstrip() for line in shown]
+
+
+def _key(row: SiteRow) -> str:
+    return f"{row.namespace}/{row.release}"
 
 
 def failure_lines(event: OrdinalFailed) -> list[str]:

@@ -16,12 +16,14 @@ from berth.core.events import (
     Event,
     Ledger,
     Notice,
+    OfRelease,
     OperationDone,
     OrdinalFailed,
     OrdinalState,
     PhaseStarted,
     ReleaseDone,
     ReleaseStarted,
+    SiteDone,
     StepDone,
     StillWaiting,
     TargetChosen,
@@ -51,9 +53,12 @@ class TablePrinter:
         self._console = console
         self._monotonic = monotonic
         self._started = monotonic()
-        self._ordinals: dict[tuple[str, int], tuple[OrdinalState, float]] = {}
+        self._ordinals: dict[tuple[str, str, int], tuple[OrdinalState, float]] = {}
+        #: Of a run over a site: the releases that are at work, and how many are done.
+        self._at_work: dict[str, str] = {}
+        self._finished = 0
         self._title = ""
-        self._target = ""
+        self._targets: list[str] = []
         # One for the whole run: a spinner counts its turns from its first picture.
         self._spinner = Spinner("dots")
         self._live = Live(get_renderable=self._picture, console=console, refresh_per_second=8, transient=True)
@@ -64,16 +69,16 @@ class TablePrinter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the screen back, and say the target once more."""
+        """Give the screen back, and say the targets once more."""
         self._live.stop()
-        if self._target:
-            self._console.print(Text(self._target, style="dim"))
+        for target in self._targets:
+            self._console.print(Text(target, style="dim"))
 
     def show(self, event: Event) -> None:
         """Print one event, or fold it into the live table."""
         match event:
             case TargetChosen():
-                self._target = f"target: {event.target}"
+                self._targets += lines(event)
                 self._print(lines(event), "dim")
             case ReleaseStarted():
                 self._started = self._monotonic()
@@ -82,7 +87,7 @@ class TablePrinter:
             case PhaseStarted():
                 self._title = event.title
             case OrdinalState():
-                self._ordinals[event.set_name, event.ordinal] = (event, self._monotonic())
+                self._ordinals["", event.set_name, event.ordinal] = (event, self._monotonic())
             case StepDone():
                 self._print(lines(event), _ACTION_STYLES.get(event.action, ""))
             case StillWaiting():
@@ -102,8 +107,47 @@ class TablePrinter:
                 self._print(lines(event), "cyan")
             case Notice():
                 self._print(lines(event), "yellow" if event.level != "info" else "")
+            case OfRelease():
+                self._one_of_many(event)
+            case SiteDone():
+                self._title = ""
+                *table, total = lines(event)
+                self._print(table, "")
+                bad = any(row.result in ("failed", "skipped") for row in event.rows)
+                self._print([total], "bold red" if bad else "bold green")
             case _:
                 assert_never(event)
+
+    def _one_of_many(self, of: OfRelease) -> None:
+        """An event of one release of a site: the ordinals of all that are at work share the table."""
+        event = of.event
+        style = ""
+        match event:
+            case ReleaseStarted():
+                self._at_work[of.label] = ""
+            case PhaseStarted():
+                self._at_work[of.label] = event.title
+            case OrdinalState():
+                self._ordinals[of.label, event.set_name, event.ordinal] = (event, self._monotonic())
+                return
+            case ReleaseDone():
+                self._at_work.pop(of.label, None)
+                self._finished += 1
+                self._ordinals = {key: row for key, row in self._ordinals.items() if key[0] != of.label}
+                style = "green" if event.succeeded else "bold red"
+            case StepDone():
+                style = _ACTION_STYLES.get(event.action, "")
+            case StillWaiting():
+                style = "yellow"
+            case Notice():
+                style = {"warning": "yellow", "error": "red"}.get(event.level, "")
+            case OrdinalFailed():
+                style = "red"
+            case _:
+                pass
+        names = ", ".join(f"{label} ({phase})" if phase else label for label, phase in self._at_work.items())
+        self._title = f"{self._finished} done" + (f", at work: {names}" if names else "")
+        self._print(lines(of), style)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -123,14 +167,17 @@ class TablePrinter:
             return Text()
         now = self._monotonic()
         table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
-        rows = sorted(self._ordinals.values(), key=lambda row: (row[0].set_name, row[0].ordinal))
-        busy = [row for row in rows if not row[0].done]
+        rows = [(label, *self._ordinals[label, name, number]) for label, name, number in sorted(self._ordinals)]
+        busy = [row for row in rows if not row[1].done]
         shown = rows if len(rows) <= _MAX_ROWS else busy[:_MAX_ROWS]
-        for state, since in shown:
+        for label, state, since in shown:
             style = _STAGE_STYLES.get(state.stage, "cyan")
             clock = "" if state.done else format_duration(now - since)
             table.add_row(
-                state.pod, Text(state.stage, style=style), Text(harmless(state.detail), overflow="ellipsis"), clock
+                f"{label} {state.pod}".lstrip(),
+                Text(state.stage, style=style),
+                Text(harmless(state.detail), overflow="ellipsis"),
+                clock,
             )
         done = len(rows) - len(busy)
         counted = f"  {done} of {len(rows)} ordinals" if rows else ""

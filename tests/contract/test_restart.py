@@ -175,7 +175,7 @@ def test_a_pod_that_was_deleted_is_waited_for_although_it_is_still_seen(kube: Ku
             kube.delete(ObjectRef("", "Pod", space, "web-1"))
 
     clock = Clock()
-    waiting = Waiting(kube, "nginx", space, PATIENCE, clock.monotonic, lambda: clock.now(kube))
+    waiting = Waiting(kube, "nginx", space, PATIENCE, clock.monotonic, lambda: clock.now(kube), selector=None)
     ref = ObjectRef.of(statefulset(kube, wanted))
     list(waiting.until_current([ref], alive, gone=[before["web-1"]]))
     assert replaced(kube, space, before) == [1]

@@ -93,7 +93,11 @@ def open_reader(tmp_path: Path, programs: list[str]) -> Iterator[Open]:
         directory.mkdir(exist_ok=True)
         if page.settings["directory"] == "team":
             (directory / "tasks.py").write_text(_TASKS, encoding="utf-8")
-        environment = _environment(home, programs)
+        path = list(programs)
+        needed = page.settings.get("needs")
+        if needed and shutil.which(needed) is None:
+            path.insert(1, str(binaries.program(needed, report=print).parent))
+        environment = _environment(home, path)
         if cluster is not None:
             environment["KUBECONFIG"] = str(_own_context(cluster, home))
         reader = Reader(home, directory, environment)

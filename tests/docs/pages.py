@@ -67,7 +67,11 @@ class Page:
 
     @property
     def settings(self) -> dict[str, str]:
-        """``plane``: none, rehearsal, shared, own, node; ``directory``: checkout, empty, team; ``also``: rehearsal."""
+        """How its commands are to be run.
+
+        ``plane``: none, rehearsal, shared, own, node; ``directory``: checkout, empty, team; ``also``: rehearsal;
+        ``needs``: a program of the control plane's build, such as helm.
+        """
         said = {"plane": "none", "directory": "empty"}
         for line in self.text.splitlines():
             found = _DIRECTIVE.match(line)

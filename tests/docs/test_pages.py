@@ -99,8 +99,8 @@ def test_pages_that_are_run_say_on_what() -> None:
     """Settings of a page are known words."""
     for page in PAGES:
         settings = page.settings
-        assert {"plane", "directory"} <= set(settings) <= {"plane", "directory", "also"}, page
-        assert settings.get("also", "rehearsal") == "rehearsal"
+        assert {"plane", "directory"} <= set(settings) <= {"plane", "directory", "also", "needs"}, page
+        assert settings.get("also", "rehearsal") == "rehearsal" and settings.get("needs", "helm") == "helm"
         assert settings["plane"] in ("none", "rehearsal", "shared", "own", "node") and settings["directory"] in (
             "checkout",
             "empty",

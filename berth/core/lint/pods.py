@@ -215,9 +215,7 @@ def service_links(scene: Scene) -> Iterator[Hit]:
             yield workload.pod.hit("every Service of the namespace becomes environment variables", "enableServiceLinks")
 
 
-_SECRET_WORDS = re.compile(
-    r"(?:^|_)(?:PASSWORD|PASSWD|PWD|PASSPHRASE|SECRET|TOKEN|(?:API|PRIVATE|ACCESS|SECRET)_?KEY)$"
-)
+SECRET_WORDS = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PWD|PASSPHRASE|SECRET|TOKEN|(?:API|PRIVATE|ACCESS|SECRET)_?KEY)$")
 
 
 @rule(
@@ -232,7 +230,7 @@ def inline_secret(scene: Scene) -> Iterator[Hit]:
         for entry in container.env():
             # A value made of another variable, or a path, is no password.
             value = entry.text("value")
-            if value and not value.startswith(("$(", "/")) and _SECRET_WORDS.search(entry.text("name").upper()):
+            if value and not value.startswith(("$(", "/")) and SECRET_WORDS.search(entry.text("name").upper()):
                 yield entry.hit(f"{entry.text('name')} is written out in the pod template", "value")
 
 

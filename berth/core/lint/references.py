@@ -155,7 +155,11 @@ def key(scene: Scene) -> Iterator[Hit]:
 def _keys(part: Part) -> set[str]:
     """The keys of a ConfigMap or Secret, those that `up` generates included."""
     fields = ("data", "binaryData", "stringData")
-    return {key for field in fields for key in part.at(field).body} | set(part.manifest.generated)
+    return (
+        {key for field in fields for key in part.at(field).body}
+        | set(part.manifest.generated)
+        | set(part.manifest.copied)
+    )
 
 
 @rule(

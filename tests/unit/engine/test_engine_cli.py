@@ -38,6 +38,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     (tmp_path / "templates/web/a.yaml").write_text(TEMPLATE)
     monkeypatch.chdir(tmp_path)
     everything: dict[str, Any] = {"profile": [], "name": None, "namespace": None, "env": None, "values": [], "set": []}
+    everything |= {"site": None, "limit": [], "target": []}
 
     def call(task: Any, settings: dict[str, str] | None = None, **flags: Any) -> tuple[int, str, str]:
         context = Context(Config(overrides={"berth": settings or {}}))

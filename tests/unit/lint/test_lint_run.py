@@ -345,7 +345,7 @@ def test_task(
     make: Make, capsys: pytest.CaptureFixture[str], output: str, template: str, strict: bool, code: int
 ) -> None:
     make(template)
-    flags = {"profile": ["tiny"], "env": None, "kubernetes": "1.36", "output": output, "strict": strict}
+    flags = {"profile": ["tiny"], "site": None, "env": None, "kubernetes": "1.36", "output": output, "strict": strict}
     ended = 0
     try:
         task(Context(), **flags, no_schemas=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -16,16 +17,21 @@ from berth.core.events import (
     Event,
     Ledger,
     Notice,
+    OfRelease,
     OperationDone,
     OrdinalFailed,
     OrdinalState,
     PhaseStarted,
     PodRow,
     ReleaseDone,
+    ReleaseEvent,
     ReleaseStarted,
+    SiteDone,
+    SiteRow,
     StepDone,
     StillWaiting,
     TargetChosen,
+    TargetCode,
 )
 from berth.core.ledger import Fate, LeftVolume, Line
 from berth.core.objects import ObjectRef
@@ -105,11 +111,42 @@ SAID: dict[Event, list[str]] = {
         "recap: web  ok=5 changed=2 failed=0 skipped=1  1m15s",
         "web: web is current: 2 ready",
     ],
+    OfRelease("east", "shop", "web", Notice("look\nout", "warning")): [
+        "east shop/web | warning: look",
+        "east shop/web | out",
+    ],
+    SiteDone(
+        "eshop",
+        (
+            SiteRow("east", "shop", "web", "changed", 5, 2, 0, 1, 75, "web is current: 2 ready"),
+            SiteRow("east", "shop", "db", "ok", 7, seconds=0.25),
+            SiteRow("west", "shop", "web", "failed", 3, 1, 1, 4, 90, "web-0: no node"),
+            SiteRow("west", "shop", "db", "skipped", verdict="it needs shop/web"),
+        ),
+        (TargetCode("east", 0), TargetCode("west", 4)),
+        165,
+    ): [
+        "  RELEASE        RESULT   OK  CHANGED  FAILED  SKIPPED  TIME",
+        "  east shop/web  changed  5   2        0       1        1m15s",
+        "  east shop/db   ok       7   0        0       0        0.2s",
+        "  west shop/web  failed   3   1        1       4        1m30s",
+        "  west shop/db   skipped  0   0        0       0",
+        "failed: west shop/web: web-0: no node",
+        "skipped: west shop/db: it needs shop/web",
+        "target east: exit code 0",
+        "target west: exit code 4",
+        "site eshop: 1 ok, 1 changed, 1 failed, 1 skipped  2m45s",
+    ],
+    SiteDone("eshop", (SiteRow("", "shop", "web", "ok", 7, seconds=1),), (), 1): [
+        "  RELEASE   RESULT  OK  CHANGED  FAILED  SKIPPED  TIME",
+        "  shop/web  ok      7   0        0       0        1.0s",
+        "site eshop: 1 ok, 0 changed, 0 failed, 0 skipped  1.0s",
+    ],
 }
 
 
 def kind(event: Event) -> str:
-    return type(event).__name__
+    return type(event.event if isinstance(event, OfRelease) else event).__name__
 
 
 def test_every_kind_of_event_is_tried_here() -> None:
@@ -119,6 +156,27 @@ def test_every_kind_of_event_is_tried_here() -> None:
 @pytest.mark.parametrize("event", SAID, ids=kind)
 def test_plain_lines(event: Event) -> None:
     assert lines(event) == SAID[event]
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (ReleaseStarted("web", "shop", "nginx", None), []),
+        (PhaseStarted(1, 2, "Service"), []),
+        (Ledger("web", (LINE,), (), False), []),
+        (StepDone(ObjectRef("", "Service", "shop", "web"), "unchanged"), []),
+        (StepDone(ObjectRef("", "Secret", "shop", "s"), "kept", "it opens the data"), []),
+        (StepDone(ObjectRef("", "Service", "shop", "web"), "created"), ["shop/web | created    Service/web"]),
+        (OrdinalState("web", 0, "web-0", "gone"), ["shop/web | web-0            gone"]),
+        (OrdinalFailed("web", 0, "Pending", "no node"), ["shop/web | Pending: no node"]),
+        (DONE, ["shop/web | web is current: 2 ready  (1m15s)"]),
+        (replace(DONE, changed=0), []),
+        (replace(DONE, changed=0, failed=1, verdict="failed"), ["shop/web | failed  (1m15s)"]),
+        (Notice("\x1b[2J"), ["shop/web | \\x1b[2J"]),
+    ],
+)
+def test_of_one_release_among_many_only_what_changes_or_fails_is_said(event: ReleaseEvent, said: list[str]) -> None:
+    assert lines(OfRelease("", "shop", "web", event)) == said
 
 
 def test_plain_says_the_target_first_and_last() -> None:
@@ -155,6 +213,34 @@ def test_json_is_one_object_a_line_for_every_event() -> None:
     assert step["ref"] == {"group": "", "kind": "Service", "namespace": "shop", "name": "web"}
     ledger = next(entry for entry in parsed if entry["event"] == "Ledger")
     assert [line["fate"] for line in ledger["claims"]] == ["kept", "deleted"]
+
+
+def test_json_of_one_release_among_many_is_its_event_with_the_release() -> None:
+    said: list[str] = []
+    with JsonPrinter(said.append, lambda: datetime(2026, 1, 1, 10, tzinfo=UTC)) as shown:
+        for event in (StepDone(ObjectRef("", "Service", "shop", "web"), "created"), Notice("look out"), DONE):
+            shown.show(OfRelease("east", "shop", "web", event))
+            shown.show(OfRelease("", "shop", "web", event))
+    parsed = [json.loads(line) for line in said]
+    assert [entry["event"] for entry in parsed[::2]] == ["StepDone", "Notice", "ReleaseDone"]
+    about = [(entry["target"], entry["namespace"], entry["release"]) for entry in parsed]
+    assert about == [("east", "shop", "web"), ("", "shop", "web")] * 3
+    assert parsed[2]["message"] == "look out" and parsed[4]["changed"] == 2
+
+
+def test_json_of_a_site_has_a_row_for_each_release_and_a_code_for_each_target() -> None:
+    said: list[str] = []
+    JsonPrinter(said.append, lambda: datetime(2026, 1, 1, 10, tzinfo=UTC)).show(
+        SiteDone(
+            "eshop", (SiteRow("east", "shop", "web", "ok", 7, seconds=1.23456),), (TargetCode("east", 0),), 1.23456
+        )
+    )
+    entry = json.loads(said[0])
+    assert (entry["event"], entry["site"], entry["seconds"]) == ("SiteDone", "eshop", 1.235)
+    assert entry["codes"] == [{"target": "east", "code": 0}]
+    (row,) = entry["rows"]
+    assert (row["target"], row["namespace"], row["release"], row["result"]) == ("east", "shop", "web", "ok")
+    assert row["seconds"] == 1.235
 
 
 class Terminal:
@@ -215,6 +301,31 @@ def test_the_table_is_empty_before_and_after(terminal: Terminal) -> None:
     terminal.printer.show(OrdinalState("web", 0, "web-0", "ready", "", True))
     terminal.printer.show(DONE)
     assert terminal.picture() == [""]
+
+
+def test_the_table_has_the_ordinals_of_all_releases_that_are_at_work(terminal: Terminal) -> None:
+    def of(target: str, event: ReleaseEvent) -> None:
+        terminal.printer.show(OfRelease(target, "shop", "web", event))
+
+    of("west", ReleaseStarted("web", "shop", "nginx", None))
+    of("east", ReleaseStarted("web", "shop", "nginx", None))
+    of("east", PhaseStarted(2, 2, "StatefulSet"))
+    of("west", OrdinalState("web", 0, "web-0", "image"))
+    of("east", OrdinalState("web", 0, "web-0", "ready", "node-1", True))
+    head, *rows = terminal.picture()
+    assert "0 done, at work: west shop/web, east shop/web (StatefulSet)  1 of 2 ordinals" in head
+    assert [row.split()[:4] for row in rows] == [
+        ["east", "shop/web", "web-0", "ready"],
+        ["west", "shop/web", "web-0", "image"],
+    ]
+    of("east", DONE)
+    head, *rows = terminal.picture()
+    assert "1 done, at work: west shop/web  0 of 1 ordinals" in head and len(rows) == 1
+    of("west", DONE)
+    assert [line.strip() for line in terminal.picture()][1:] == [""] and "2 done  0.0s" in terminal.picture()[0]
+    terminal.printer.show(SiteDone("eshop", (), (), 1))
+    assert terminal.picture() == [""]
+    assert "east shop/web | web is current: 2 ready  (1m15s)\n" in terminal.text
 
 
 def test_of_many_ordinals_only_those_that_are_not_done_are_shown(terminal: Terminal) -> None:

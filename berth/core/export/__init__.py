@@ -1,0 +1,1 @@
+"""Releases as files that others apply: kubectl, kustomize, Argo CD, Flux."""

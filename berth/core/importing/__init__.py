@@ -1,0 +1,1 @@
+"""A StatefulSet that runs already, as a profile that gives the same objects."""

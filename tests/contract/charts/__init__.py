@@ -1,0 +1,1 @@
+"""The charts, held to the profiles by the real helm."""
