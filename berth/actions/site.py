@@ -115,8 +115,9 @@ def plan_site(
     """The plan of each release, or why there is none, in the order of the releases; nothing is written."""
 
     def plan(one: Placed) -> Planned:
-        others = [other.release for other in releases if other.target == one.target and other is not one]
-        return plan_release(kubes[one.target], one.release, force=force, resize=resize, others=others, rollout=rollout)
+        return plan_release(
+            kubes[one.target], one.release, force=force, resize=resize, others=one.before, rollout=rollout
+        )
 
     yield from in_parallel(releases, plan)
 

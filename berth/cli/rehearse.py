@@ -148,7 +148,7 @@ def _known() -> list[str]:
     return [
         name
         for name in names
-        if name != "rehearse"
+        if name not in ("rehearse", "import")  # An import reads what runs, and writes files.
         and {"kubeconfig", "profile"} <= set(namespace[name].argspec(namespace[name].body).parameters)
     ]
 

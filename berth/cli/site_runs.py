@@ -174,8 +174,10 @@ def status(ctx: Context, flags: Flags, wanted: Chosen) -> ExitCode:
 def verify(ctx: Context, flags: Flags, wanted: Chosen) -> ExitCode:
     """Prove what the StatefulSets of a site promise, release by release."""
     from berth.actions.site import installed
+    from berth.cli.lifecycle import patience_of
     from berth.cli.verify import prove
 
+    patience = patience_of(ctx, flags)
     releases, names = wanted.limited()
     codes: set[ExitCode] = set()
     with clusters(ctx, flags, wanted.site, names) as (found, described):
@@ -185,7 +187,7 @@ def verify(ctx: Context, flags: Flags, wanted: Chosen) -> ExitCode:
             keys = {release.key for release in releases if one.name in (release.targets or ("",))}
             try:
                 records = installed(one.kube, keys)
-                codes |= {prove(ctx, flags, one.kube, record, one.name) for record in records}
+                codes |= {prove(flags, patience, one.kube, record, one.name) for record in records}
             except BerthError as error:
                 if isinstance(error, InterruptedRunError):
                     raise

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from berth.actions.verify import View
     from berth.cluster.kube import Kube
     from berth.cluster.record import ReleaseRecord
+    from berth.cluster.waiting import Patience
     from berth.core.events import Event
     from berth.core.verify import Check
 
@@ -35,8 +36,10 @@ def verify(ctx: Context, flags: Flags) -> int | None:
     Without --profile and --name: every release of the project's site.
     """
     one_of("output", flags.output, ("text", "json"))
+    from berth.cli.lifecycle import patience_of
     from berth.cli.target import one_release
 
+    patience = patience_of(ctx, flags)
     if wanted := meant(flags):
         from berth.cli import site_runs
 
@@ -44,13 +47,12 @@ def verify(ctx: Context, flags: Flags) -> int | None:
     with one_release(ctx, flags) as (kube, record, target):
         if flags.output == "text":
             print(f"target: {target}", flush=True)
-        return prove(ctx, flags, kube, record, target)
+        return prove(flags, patience, kube, record, target)
 
 
-def prove(ctx: Context, flags: Flags, kube: Kube, record: ReleaseRecord, target: str) -> ExitCode:
+def prove(flags: Flags, patience: Patience, kube: Kube, record: ReleaseRecord, target: str) -> ExitCode:
     """Prove it of one release, and show what came of it."""
     from berth.actions.verify import verify as look
-    from berth.cli.lifecycle import patience_of
 
     try:
         checks = look(
@@ -58,7 +60,7 @@ def prove(ctx: Context, flags: Flags, kube: Kube, record: ReleaseRecord, target:
             record,
             worked_out,
             disruptive=flags.disruptive,
-            patience=patience_of(ctx, flags),
+            patience=patience,
             clock=stage.clock(),
             say=_say if flags.output == "text" else _remark,
         )

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from berth.actions.prepare import Request, prepare
 from berth.cluster.kube import Kube
 from berth.core.objects import CHECKSUM_ANNOTATION, Json, ObjectRef, dig
+from berth.core.readiness import judge
+from berth.library import open_library
+from tests.contract.charts import support
 from tests.contract.charts.conftest import Helm
-from tests.contract.support import ROOT, claims, kubernetes_only, leftovers, pods
+from tests.contract.support import PROFILES, ROOT, claims, kubernetes_only, leftovers, pods
 from tests.waiting import eventually
 
 CHART = str(ROOT / "charts/postgres")
@@ -66,6 +72,28 @@ def test_install_upgrade_uninstall(kube: Kube, space: str, plane: Path, helm: He
 
     helm("install", "db", CHART, "-n", space, *QUICK, kubeconfig=plane)
     assert live(kube, space, "Secret", "db-postgres-auth")["data"] == passwords
+
+
+@kubernetes_only
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_chart_installs_what_berth_renders(profile: str, kube: Kube, space: str, plane: Path, helm: Helm) -> None:
+    """In a namespace that enforces "restricted" the objects are those of `render`, and the set gets ready."""
+    # A class is the cluster's: each test has its own.
+    sets = [f"storage.className={space}"] if profile == "httpd" else []
+    wanted = Request(profile, None, space, "dev", (), tuple(sets))
+    release = prepare(open_library(ROOT), [wanted])[-1]
+    chart = ROOT / "charts" / profile
+    options = [word for assignment in sets for word in ("--set", assignment)]
+    helm("install", profile, str(chart), "-n", space, "-f", str(chart / "values-dev.yaml"), *options, kubeconfig=plane)
+    try:
+        installed = support.objects(helm("get", "manifest", profile, "-n", space, kubeconfig=plane))
+        assert installed == support.rendered(release.manifests)
+        [ref] = [manifest.ref for manifest in release.manifests if manifest.ref.kind == "StatefulSet"]
+        eventually(lambda: kube.get(ref) if judge(kube.get(ref) or {}).current else None)
+        helm("uninstall", profile, "-n", space, kubeconfig=plane)
+    finally:
+        if sets:
+            kube.delete(ObjectRef("storage.k8s.io", "StorageClass", "", space))
 
 
 @kubernetes_only
