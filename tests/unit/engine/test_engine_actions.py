@@ -147,8 +147,10 @@ def test_a_directory_with_other_files_is_refused(releases: tuple[Release, ...], 
 def test_a_listing_cannot_name_files_elsewhere(releases: tuple[Release, ...], tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (tmp_path / "precious").write_text("keep")
-    (out / LISTING).write_text("# header\n../precious\n..\n.\n/etc/passwd\n")
+    precious = tmp_path / "precious"
+    precious.write_text("keep")
+    # Nothing of this machine's own: a mistake would delete it.
+    (out / LISTING).write_text(f"# header\n../precious\n..\n.\n{precious}\n")
     write(releases, out)
     assert (tmp_path / "precious").read_text() == "keep"
 

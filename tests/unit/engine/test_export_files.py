@@ -77,8 +77,10 @@ def test_a_link_in_place_of_a_listed_directory_is_not_followed(tmp_path: Path) -
 def test_a_listing_cannot_name_files_elsewhere(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (tmp_path / "precious").write_text("keep")
-    (out / ".mine").write_text("# x\n../precious\na/../../precious\n/etc/passwd\n./x\na//b\n")
+    precious = tmp_path / "precious"
+    precious.write_text("keep")
+    # Nothing of this machine's own: a mistake would delete it.
+    (out / ".mine").write_text(f"# x\n../precious\na/../../precious\n{precious}\n./x\na//b\n")
     write_files(out, FILES, MINE)
     assert (tmp_path / "precious").read_text() == "keep"
 
